@@ -1,0 +1,200 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The engine: what a group is and does. It owns all groups, their members
+ * and the operations that run on them; it reaches a host through host.h and
+ * the disk through journal.h, and knows no Xen, no SQL and no sockets.
+ *
+ * One thread: every function is called on, and every callback comes from,
+ * the thread of the host's callbacks. Nothing blocks; whatever waits for a
+ * guest is an operation.
+ *
+ * Reality wins: a group's and a member's state is computed from what
+ * host domains() said last, never remembered.
+ */
+#ifndef DOMGRP_ENGINE_ENGINE_H
+#define DOMGRP_ENGINE_ENGINE_H
+
+#include "host.h"
+#include "journal.h"
+
+G_BEGIN_DECLS
+
+typedef struct Engine Engine;
+typedef struct Group Group;
+typedef struct Member Member;
+typedef struct Operation Operation;
+
+/* X(enumerator, name): the names are part of the API. */
+#define GROUP_STATES(X)                                                                            \
+    X(STOPPED, "stopped")   /* no member runs */                                                   \
+    X(STARTING, "starting") /* an operation brings members up */                                   \
+    X(STOPPING, "stopping") /* an operation takes members down */                                  \
+    X(RUNNING, "running")   /* every member runs */                                                \
+    X(PARTIAL, "partial")   /* some members run */                                                 \
+    X(PAUSED, "paused")     /* the group is paused */                                              \
+    X(DEFAULT, "default")   /* a default group, which has no state */
+
+#define MEMBER_STATES(X)                                                                           \
+    X(STOPPED, "stopped")                                                                          \
+    X(STARTING, "starting") /* its domain is being built */                                        \
+    X(RUNNING, "running")                                                                          \
+    X(PAUSED, "paused")     /* by its group or by a toolstack */                                   \
+    X(STOPPING, "stopping") /* asked to shut down, or being destroyed */                           \
+    X(SHUTDOWN, "shutdown") /* its guest has ended, its domain is still there */                   \
+    X(CRASHED, "crashed")   /* likewise, by a crash */                                             \
+    X(AWAY, "away")         /* a toolstack took its domain away */
+
+#define OPERATION_KINDS(X)                                                                         \
+    X(CREATE, "create")                                                                            \
+    X(START, "start")                                                                              \
+    X(SHUTDOWN, "shutdown")                                                                        \
+    X(REBOOT, "reboot")                                                                            \
+    X(DESTROY, "destroy")                                                                          \
+    X(DELETE, "delete")                                                                            \
+    X(PAUSE, "pause")                                                                              \
+    X(UNPAUSE, "unpause")                                                                          \
+    X(JOIN, "join")
+
+/* What became of one member in one operation. */
+#define OUTCOMES(X)                                                                                \
+    X(PENDING, "pending")                                                                          \
+    X(ACTIVE, "active")                                                                            \
+    X(DONE, "done")                                                                                \
+    X(UNDONE, "undone")                                                                            \
+    X(FAILED, "failed")                                                                            \
+    X(NOT_TRIED, "not-tried")
+
+#define X(enumerator, name) GROUP_##enumerator,
+typedef enum { GROUP_STATES(X) GROUP_STATE_COUNT } GroupState;
+#undef X
+#define X(enumerator, name) MEMBER_##enumerator,
+typedef enum { MEMBER_STATES(X) MEMBER_STATE_COUNT } MemberState;
+#undef X
+#define X(enumerator, name) OPERATION_##enumerator,
+typedef enum { OPERATION_KINDS(X) OPERATION_KIND_COUNT } OperationKind;
+#undef X
+#define X(enumerator, name) OUTCOME_##enumerator,
+typedef enum { OUTCOMES(X) OUTCOME_COUNT } Outcome;
+#undef X
+
+const char *group_state_name(GroupState state);
+const char *member_state_name(MemberState state);
+const char *operation_kind_name(OperationKind kind);
+const char *outcome_name(Outcome outcome);
+
+/* -- reading; pointers are borrowed and good until the main loop runs again -- */
+
+struct Member {
+    char uuid[DOMGRP_UUID_TEXT];
+    char *name;
+    MemberState state;
+    guint32 domid; /* HOST_DOMID_NONE if it has no domain */
+    gboolean ours; /* the daemon, not xl's monitor, acts when its domain ends */
+    guint64 memory_kib;
+    guint64 cpu_time_us;
+    guint32 vcpus;
+    HostConfig *config; /* NULL in default groups */
+};
+
+typedef struct {
+    char uuid[DOMGRP_UUID_TEXT];
+    const char *name;
+    guint32 id;
+    gboolean is_default;
+    gboolean paused;
+    GroupState state;
+    Operation *operation;     /* the one that runs, or NULL */
+    const GPtrArray *members; /* of Member */
+    guint64 memory_kib;       /* of all members that have a domain */
+    guint64 cpu_time_us;
+} GroupInfo;
+
+typedef struct {
+    char uuid[DOMGRP_UUID_TEXT];
+    char name[DOMGRP_NAME_MAX + 1];
+    Outcome outcome;
+    const char *doing;   /* what happens now: "building", "waiting for the guest"; or NULL */
+    const GError *error; /* why it failed, or NULL */
+} OperationMember;
+
+typedef struct {
+    char uuid[DOMGRP_UUID_TEXT];
+    OperationKind kind;
+    char group_uuid[DOMGRP_UUID_TEXT];
+    const char *group_name;
+    gint64 began_us;          /* wall clock, since 1970 */
+    gint64 ended_us;          /* 0 while it runs */
+    double progress;          /* 0 to 1 */
+    const GError *error;      /* NULL while it runs and when it succeeded */
+    const GPtrArray *members; /* of OperationMember */
+    HostPause pause;          /* of PAUSE, once it is done */
+} OperationInfo;
+
+/* -- the engine -- */
+
+/* Tells what changed. @group or @operation is NULL where it does not apply. */
+typedef struct {
+    void (*group_added)(gpointer data, Group *group);
+    void (*group_changed)(gpointer data, Group *group);
+    void (*group_removed)(gpointer data, const char *uuid, const char *name);
+    void (*operation_changed)(gpointer data, Operation *operation); /* new, progress, ended */
+} EngineListener;
+
+/*
+ * An engine on @host and @journal, which it borrows; @listener and @data
+ * outlive it. Loads the journal, compares it with the host and makes the
+ * host's groups, reservations and records what the journal says; groups of
+ * the hypervisor that the journal does not know are left alone. NULL on error.
+ */
+Engine *engine_new(Host *host, Journal *journal, const EngineListener *listener, gpointer data,
+                   GError **error);
+void engine_free(Engine *engine);
+
+/* How many members of one operation are worked on at once; at least 1. */
+void engine_set_parallel(Engine *engine, guint parallel);
+
+/* All groups, default groups first, then by name; free the array, not the groups. */
+GPtrArray *engine_groups(Engine *engine);
+Group *engine_group_lookup(Engine *engine, const char *name_or_uuid, GError **error);
+/* Asks the host anew, so that memory and CPU time are of now. */
+gboolean engine_refresh(Engine *engine, GError **error);
+void group_get_info(const Group *group, GroupInfo *ret_info);
+
+/* The last operations, newest first, running ones included; bounded. Free the array only. */
+GPtrArray *engine_operations(Engine *engine);
+Operation *engine_operation_lookup(Engine *engine, const char *uuid, GError **error);
+void operation_get_info(const Operation *operation, OperationInfo *ret_info);
+
+/* -- operations: each is refused at once (NULL, nothing changed), or runs and tells the listener --
+ */
+
+typedef struct {
+    const char *path; /* of the xl.cfg, for messages and relative paths */
+    const char *text;
+} EngineMemberFile;
+
+typedef struct {
+    const char *name;
+    const char *uuid;      /* NULL: a new one */
+    const char *text;      /* the group file */
+    const char *directory; /* that xl.cfg's relative paths start from: the caller's */
+    guint n_members;
+    const EngineMemberFile *members;
+} EngineDefinition;
+
+typedef struct {
+    guint timeout_s;   /* per member, for SHUTDOWN and REBOOT; 0: the default, 300 s */
+    gboolean fallback; /* ask by ACPI where the guest has no PV drivers */
+} EngineOptions;
+
+/* Defines a group and starts it; if anything fails, neither is left behind. */
+Operation *engine_create(Engine *engine, const EngineDefinition *definition, GError **error);
+/* START, SHUTDOWN, REBOOT, DESTROY, DELETE, PAUSE, UNPAUSE. @options may be NULL. */
+Operation *engine_operate(Engine *engine, OperationKind kind, const char *group,
+                          const EngineOptions *options, GError **error);
+/* Moves the running domain @domain (name, domid or UUID) into @group, for good. */
+Operation *engine_join(Engine *engine, const char *group, const char *domain, GError **error);
+
+G_END_DECLS
+
+#endif

@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The seam between the engine and what survives a restart: definitions of
+ * groups and the history of operations. store/ is it on SQLite; host/sim
+ * has one in memory that can fail and forget what was not synced.
+ *
+ * Every function is synchronous and durable: when it returns TRUE the change
+ * is on disk, when it returns FALSE (DOMGRP_ERROR_STORE) nothing changed.
+ * Called on the engine's thread only.
+ */
+#ifndef DOMGRP_ENGINE_JOURNAL_H
+#define DOMGRP_ENGINE_JOURNAL_H
+
+#include "domgrp-error.h"
+#include "domgrp-name.h"
+
+G_BEGIN_DECLS
+
+typedef struct Journal Journal;
+
+/* A member as it is kept: its identity, its machine and who looks after it. */
+typedef struct {
+    char uuid[DOMGRP_UUID_TEXT];
+    char *name;
+    char *json;    /* libxl's configuration, complete */
+    gboolean ours; /* the daemon created its present domain and acts when it ends */
+    guint32 domid; /* the domain that "ours" speaks of, HOST_DOMID_NONE if none */
+} JournalMember;
+
+/* A group as it is kept. */
+typedef struct {
+    char uuid[DOMGRP_UUID_TEXT];
+    char *name;
+    guint32 id;                     /* the hypervisor's id when it was last seen, 0 if none */
+    char *text;                     /* the group file as it was given, for people */
+    gboolean paused;                /* paused by an operator */
+    char boot_id[DOMGRP_UUID_TEXT]; /* the boot of which ours, domid, id and paused speak */
+    GPtrArray *members;             /* of JournalMember, in the order of the group file */
+} JournalGroup;
+
+/* What became of one operation, for the history. */
+typedef struct {
+    char uuid[DOMGRP_UUID_TEXT]; /* the operation's own */
+    char group_uuid[DOMGRP_UUID_TEXT];
+    char *group_name;
+    char *kind;          /* "start", "shutdown"... */
+    gint64 began_us;     /* wall clock, since 1970 */
+    gint64 ended_us;     /* 0 while it runs */
+    char *error_name;    /* NULL if it succeeded */
+    char *error_message; /* likewise */
+} JournalOperation;
+
+JournalMember *journal_member_new(void);
+void journal_member_free(JournalMember *member);
+JournalGroup *journal_group_new(void);
+void journal_group_free(JournalGroup *group);
+JournalOperation *journal_operation_new(void);
+void journal_operation_free(JournalOperation *operation);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(JournalMember, journal_member_free)
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(JournalGroup, journal_group_free)
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(JournalOperation, journal_operation_free)
+
+typedef struct {
+    /* All groups, an array of JournalGroup that frees its elements. */
+    gboolean (*load)(Journal *journal, GPtrArray **ret_groups, GError **error);
+    /* Writes @group whole, in place of what was kept under its UUID. */
+    gboolean (*group_put)(Journal *journal, const JournalGroup *group, GError **error);
+    gboolean (*group_delete)(Journal *journal, const char *uuid, GError **error);
+    /* Writes one member's ours and domid: the hot path of start and reboot. */
+    gboolean (*member_put_owner)(Journal *journal, const char *group_uuid, const char *member_uuid,
+                                 gboolean ours, guint32 domid, GError **error);
+    /* Opens or closes an operation (by its UUID); the oldest beyond a bound are dropped. */
+    gboolean (*operation_put)(Journal *journal, const JournalOperation *operation, GError **error);
+    /* The newest @limit operations, newest first, an array of JournalOperation. */
+    gboolean (*operations)(Journal *journal, guint limit, GPtrArray **ret_operations,
+                           GError **error);
+    void (*free)(Journal *journal);
+} JournalOps;
+
+struct Journal {
+    const JournalOps *ops;
+};
+
+G_END_DECLS
+
+#endif
