@@ -12,6 +12,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -256,8 +257,11 @@ static int memory_verify(const char *value)
         if (!page_is_right(page) && !bad++)
             first = page;
     }
-    xs_printf("data/lab/verify", bad ? "bad %zu of %zu pages, first %zu" : "ok %zu pages dirtied %3$llu times",
-              bad ? bad : memory.pages, memory.pages, bad ? (unsigned long long)first : (unsigned long long)generations);
+    if (bad)
+        xs_printf("data/lab/verify", "bad %zu of %zu pages, first %zu", bad, memory.pages, first);
+    else
+        xs_printf("data/lab/verify", "ok %zu pages dirtied %llu times", memory.pages,
+                  (unsigned long long)generations);
     pthread_mutex_unlock(&memory.lock);
     return bad ? -1 : 0;
 }
@@ -280,8 +284,9 @@ static void *dirty_pages(void *unused)
             page_write(page, memory.words[page * WORDS] + 1);
         }
         pthread_mutex_unlock(&memory.lock);
-        sleep_ns(1000000000LL * batch / memory.rate);
+        sleep_ns(1000000000LL * batch / (memory.rate ? memory.rate : 1));
     }
+    return NULL;
 }
 
 /* ---- time stamps: the longest stretch in which this guest did not run ---- */
@@ -308,6 +313,7 @@ static void *take_stamps(void *unused)
         pthread_mutex_unlock(&stamps.lock);
         sleep_ns(1000000000LL / (rate ? rate : 10));
     }
+    return NULL;
 }
 
 static int report_gap(const char *value)
@@ -436,7 +442,9 @@ static void handle_command_line(void)
     static char text[8192];
     int fd = open("/proc/cmdline", O_RDONLY | O_CLOEXEC);
 
-    if (fd >= 0 && read(fd, text, sizeof(text) - 1) > 0)
+    if (fd < 0)
+        return;
+    if (read(fd, text, sizeof(text) - 1) > 0)
         handle_requests(text, "lab.");
     close(fd);
 }
@@ -495,7 +503,8 @@ static void load_modules(void)
 
         if (fd < 0 || (syscall(SYS_finit_module, fd, "", 0) && errno != EEXIST && errno != ENODEV))
             perror(path);
-        close(fd);
+        if (fd >= 0)
+            close(fd);
     }
     if (order)
         fclose(order);
@@ -520,7 +529,7 @@ static void *keep_shell(void *unused)
             execl("/bin/sh", "-sh", NULL);
             _exit(127);
         }
-        if (pid < 0 || waitpid(pid, NULL, 0) < 0 )
+        if (pid < 0 || waitpid(pid, NULL, 0) < 0)
             return NULL;
         sleep_ns(1000000000);
     }
