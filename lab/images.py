@@ -23,6 +23,8 @@ TOP = os.path.dirname(LAB)
 BUILD = os.path.join(TOP, "build", "lab")
 ROOT = os.path.join(BUILD, "root")
 STAGE = os.path.join(BUILD, "stage")
+PLAIN = os.path.join(TOP, "build", "plain")     # userspace without sanitizers
+XEN_OUT = os.path.join(TOP, "build", "xen", "out")
 
 XEN_BIN = "usr/lib/xen-4.17/bin"
 LIB_DIR = "usr/lib/x86_64-linux-gnu"
@@ -36,6 +38,8 @@ XEN_TOOLS = ["xl", "xenstored", "xenconsoled", "xenconsole", "xen-init-dom0", "l
              "xen-diag", "lsevtchn", "xentop", "xenstore-control", "xenperf", "xentrace", "xen-hptool"]
 XENSTORE_CLIENTS = ["xenstore", "xenstore-chmod", "xenstore-exists", "xenstore-list", "xenstore-ls", "xenstore-read",
                     "xenstore-rm", "xenstore-watch", "xenstore-write"]
+# Programs that are built but not installed, and that scenarios or benchmarks run in dom0 (/usr/lib/domgrp-lab there).
+LAB_PROGRAMS = ["bench/bench-*", "tests/**/lab-*"]
 # The machine's own programs that make dom0 a place to work in.
 HOST_TOOLS = ["/bin/bash", "/usr/bin/socat", "/usr/bin/strace", "/usr/bin/gdbserver"]
 TERMINALS = ["d/dumb", "l/linux", "s/screen", "s/screen-256color", "t/tmux", "t/tmux-256color", "v/vt100", "v/vt220",
@@ -62,12 +66,12 @@ def build_lock():
 # ---- caching on content ----
 
 def digest_file(digest, path):
-    """Adds a file's name, mode, size and time; contents of the sources here, which are small, are read."""
+    """Adds a file's name, mode and contents; of large ones (kernels, packages' files) size and time instead."""
     if os.path.islink(path):
         digest.update(("%s -> %s\n" % (path, os.readlink(path))).encode())
         return
     info = os.stat(path)
-    if info.st_size < 1 << 20:
+    if info.st_size < 1 << 23:
         with open(path, "rb") as file:
             digest.update(("%s %o\n" % (path, info.st_mode)).encode() + file.read())
     else:
@@ -137,14 +141,14 @@ class Archive:
                 elif os.path.isfile(path):
                     self.file(name, path)
 
-    def libraries(self):
-        """Adds the shared libraries that the programs in here need and that are not in here yet."""
+    def libraries(self, without=()):
+        """Adds the shared libraries that the programs in here need, unless they are here or in `without`."""
         programs = [source for _, source, _ in self.entries.values() if source and is_elf(source)]
+        here = {os.path.basename(name) for name in [*self.entries, *without]}
         for library in sorted(library_closure(programs)):
             name = os.path.basename(library)
-            if not any(os.path.basename(entry) == name for entry in self.entries):
+            if name not in here:
                 self.file(os.path.join(LIB_DIR, name), os.path.realpath(library))
-        self.symlink("lib64/ld-linux-x86-64.so.2", "/%s/ld-linux-x86-64.so.2" % LIB_DIR)
 
     def sources(self):
         return sorted(source for _, source, _ in self.entries.values() if source)
@@ -339,10 +343,10 @@ def dom0_base():
             archive.file("lib/terminfo/" + terminal, os.path.realpath("/lib/terminfo/" + terminal))
     archive.file("usr/sbin/lab-agent", static_program("lab-agent", os.path.join(LAB, "dom0", "agent.c")))
     archive.file("init", os.path.join(LAB, "dom0", "init"))
-    archive.tree(os.path.join(LAB, "dom0", "etc"), "etc")
     archive.file("lab/guest/vmlinux", guest_kernel)
     archive.file("lab/guest/initramfs", guest_initramfs())
     archive.libraries()
+    archive.symlink("lib64/ld-linux-x86-64.so.2", "/%s/ld-linux-x86-64.so.2" % LIB_DIR)
     # Loaded by name at run time: thread cancellation, user names.
     for library in ("libgcc_s.so.1", "libnss_files.so.2"):
         path = os.path.join("/", LIB_DIR, library)
@@ -352,13 +356,47 @@ def dom0_base():
     return cached(os.path.join(BUILD, "dom0-base.cpio"), archive.key(), archive.write)
 
 
+def quietly(command, log):
+    """Runs a build step; its output goes to a log, of which the end is shown if it fails."""
+    with open(log, "a+") as file:
+        if subprocess.run(command, cwd=TOP, stdin=subprocess.DEVNULL, stdout=file, stderr=file).returncode == 0:
+            return
+        file.seek(0)
+        sys.stderr.write("".join(file.readlines()[-40:]))
+    raise LabError("`%s` failed; its whole output: %s" % (" ".join(command), os.path.relpath(log, TOP)))
+
+
+def stage():
+    """Builds userspace and installs it below build/lab/stage, with the programs that only the lab uses."""
+    log = os.path.join(BUILD, "stage.log")
+    if os.path.exists(log):
+        os.unlink(log)
+    if not os.path.exists(os.path.join(PLAIN, "build.ninja")):
+        say("lab: configuring build/plain")
+        quietly(["meson", "setup", PLAIN, TOP, "--prefix=/usr", "--sysconfdir=/etc", "--localstatedir=/var"], log)
+    quietly(["ninja", "-C", PLAIN] + (["-j", os.environ["JOBS"]] if "JOBS" in os.environ else []), log)
+    shutil.rmtree(STAGE, ignore_errors=True)
+    os.makedirs(STAGE)
+    quietly(["meson", "install", "-C", PLAIN, "--no-rebuild", "--quiet", "--destdir", STAGE], log)
+    for pattern in LAB_PROGRAMS:
+        for path in glob.glob(os.path.join(PLAIN, pattern), recursive=True):
+            if os.path.isfile(path) and os.access(path, os.X_OK):
+                target = os.path.join(STAGE, "usr/lib/domgrp-lab", os.path.basename(path))
+                os.makedirs(os.path.dirname(target), exist_ok=True)
+                shutil.copy2(path, target)
+
+
 def dom0_ours():
-    """The part of dom0's initramfs that is ours: what `meson install` put in build/lab/stage."""
+    """The part of dom0's initramfs that is ours."""
+    if os.environ.get("LAB_AS_BUILT") != "1":
+        stage()
     archive = Archive()
-    if os.path.isdir(STAGE):
-        archive.tree(STAGE)
-        archive.libraries()
+    archive.tree(STAGE)
+    archive.libraries(without=library_closure([os.path.join(ROOT, XEN_BIN, "xl")]))
+    archive.tree(os.path.join(LAB, "dom0", "bin"), "usr/bin")
+    archive.tree(os.path.join(LAB, "dom0", "etc"), "etc")
     archive.file("lab/scenario.sh", os.path.join(LAB, "scenario.sh"))
+    archive.file("lab/demo.sh", os.path.join(LAB, "demo.sh"))
     archive.tree(os.path.join(TOP, "examples"), "root/examples")
     return cached(os.path.join(BUILD, "dom0-ours.cpio"), archive.key(), archive.write)
 

@@ -58,24 +58,6 @@ static void write_file(const char *path, const char *text)
         close(fd);
 }
 
-/* ---- /sbin/poweroff and /sbin/reboot ---- */
-
-static int stop_machine(int how)
-{
-    char text[32] = "";
-    int fd = open(SHUTDOWN_FILE, O_RDONLY | O_CLOEXEC);
-
-    if (fd >= 0 && read(fd, text, sizeof(text) - 1) < 0)
-        perror(SHUTDOWN_FILE);
-    if (!strcmp(text, "ignore")) {
-        write_file("/dev/kmsg", "lab: asked to stop, told to ignore it\n");
-        return 0;
-    }
-    sleep_ns(strtoll(text, NULL, 10) * 1000000);
-    reboot(how);
-    return 1;
-}
-
 /* ---- xenstore, by the kernel's /dev/xen/xenbus: paths are relative to the guest's own directory ---- */
 
 enum { XS_READ = 2, XS_WATCH = 4, XS_WRITE = 11, XS_WATCH_EVENT = 15, XS_ERROR = 16 };
@@ -178,6 +160,24 @@ static void xs_watch(const char *path)
 static void write_time(const char *path)
 {
     xs_printf(path, "%lld %lld", (long long)now_ns(CLOCK_MONOTONIC), (long long)now_ns(CLOCK_REALTIME));
+}
+
+/* ---- /sbin/poweroff and /sbin/reboot ---- */
+
+static int stop_machine(const char *request, int how)
+{
+    char text[32] = "";
+    int fd = open(SHUTDOWN_FILE, O_RDONLY | O_CLOEXEC), ignore;
+
+    if (fd >= 0 && read(fd, text, sizeof(text) - 1) < 0)
+        perror(SHUTDOWN_FILE);
+    ignore = !strcmp(text, "ignore");
+    xs_printf("data/lab/asked", "%s %s", request, ignore ? "ignored" : "obeyed");
+    if (ignore)
+        return 0;
+    sleep_ns(strtoll(text, NULL, 10) * 1000000);
+    reboot(how);
+    return 1;
 }
 
 /* ---- memory with a checkable pattern ----
@@ -542,17 +542,19 @@ int main(int argc, char **argv)
 
     (void)argc;
     name = name ? name + 1 : argv[0];
-    if (!strcmp(name, "poweroff"))
-        return stop_machine(RB_POWER_OFF);
-    if (!strcmp(name, "reboot"))
-        return stop_machine(RB_AUTOBOOT);
-
-    mount_all();
-    setenv("PATH", "/bin:/sbin", 1);
-    setenv("HOME", "/", 1);
+    if (!strcmp(name, "init")) {
+        mount_all();
+        setenv("PATH", "/bin:/sbin", 1);
+        setenv("HOME", "/", 1);
+    }
     xenbus = open("/dev/xen/xenbus", O_RDWR | O_CLOEXEC);
     if (xenbus < 0)
         perror("/dev/xen/xenbus");
+    if (!strcmp(name, "poweroff"))
+        return stop_machine(name, RB_POWER_OFF);
+    if (!strcmp(name, "reboot"))
+        return stop_machine(name, RB_AUTOBOOT);
+
     write_time("data/lab/start");
     load_modules();
     handle_command_line();
