@@ -1,0 +1,432 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The method table, its handlers and the reference that is printed from it. */
+#include "methods.h"
+
+#include <string.h>
+
+#include "group-file.h"
+#include "records.h"
+
+/* -- sessions -- */
+
+static JsonNode *session_login(ApiCall *call, Api *api, GError **error)
+{
+    const char *session = sessions_login(api_sessions(api), api_call_peer(call), error);
+    return session == NULL ? NULL : record_string(session);
+}
+
+static JsonNode *session_logout(ApiCall *call, Api *api, GError **error)
+{
+    JsonNode *result = record_string("");
+    sessions_logout(api_sessions(api), api_call_session(call));
+    return result;
+}
+
+/* -- groups: reading -- */
+
+static JsonNode *group_get_all(ApiCall *call, Api *api, GError **error)
+{
+    g_autoptr(GPtrArray) groups = engine_groups(api_engine(api));
+    JsonArray *references = json_array_new();
+    for (guint i = 0; i < groups->len; i++) {
+        GroupInfo info;
+        group_get_info(groups->pdata[i], &info);
+        json_array_add_string_element(references, info.uuid);
+    }
+    return record_array(references);
+}
+
+static JsonNode *group_get_all_records(ApiCall *call, Api *api, GError **error)
+{
+    if (!engine_refresh(api_engine(api), error))
+        return NULL;
+    g_autoptr(GPtrArray) groups = engine_groups(api_engine(api));
+    JsonObject *records = json_object_new();
+    for (guint i = 0; i < groups->len; i++) {
+        GroupInfo info;
+        group_get_info(groups->pdata[i], &info);
+        json_object_set_member(records, info.uuid, record_of_group(groups->pdata[i]));
+    }
+    return record_node(records);
+}
+
+static JsonNode *group_get_record(ApiCall *call, Api *api, GError **error)
+{
+    if (!engine_refresh(api_engine(api), error))
+        return NULL;
+    Group *group = engine_group_lookup(api_engine(api), api_call_string(call, 0), error);
+    return group == NULL ? NULL : record_of_group(group);
+}
+
+static JsonNode *group_get_by_uuid(ApiCall *call, Api *api, GError **error)
+{
+    char uuid[DOMGRP_UUID_TEXT];
+    if (!domgrp_uuid_parse(api_call_string(call, 0), uuid, error))
+        return NULL;
+    Group *group = engine_group_lookup(api_engine(api), uuid, error);
+    return group == NULL ? NULL : record_string(uuid);
+}
+
+static JsonNode *group_get_by_name_label(ApiCall *call, Api *api, GError **error)
+{
+    g_autoptr(GPtrArray) groups = engine_groups(api_engine(api));
+    JsonArray *references = json_array_new();
+    for (guint i = 0; i < groups->len; i++) {
+        GroupInfo info;
+        group_get_info(groups->pdata[i], &info);
+        if (strcmp(info.name, api_call_string(call, 0)) == 0)
+            json_array_add_string_element(references, info.uuid);
+    }
+    return record_array(references);
+}
+
+/* -- groups: operating -- */
+
+static JsonNode *task_reference(Operation *operation)
+{
+    if (operation == NULL)
+        return NULL;
+    OperationInfo info;
+    operation_get_info(operation, &info);
+    return record_string(info.uuid);
+}
+
+/* A client that read a file otherwise than the daemon does is not believed. */
+static gboolean definition_agrees(JsonObject *definition, const GroupFile *file)
+{
+    JsonArray *members = json_object_get_array_member(definition, "members");
+    const char *uuid = json_object_get_string_member_with_default(definition, "uuid", "");
+    if (strcmp(json_object_get_string_member(definition, "name_label"), file->name) != 0 ||
+        g_ascii_strcasecmp(uuid, file->uuid) != 0 ||
+        json_array_get_length(members) != file->n_members)
+        return FALSE;
+    for (guint i = 0; i < file->n_members; i++) {
+        JsonObject *member = json_array_get_object_element(members, i);
+        if (strcmp(json_object_get_string_member(member, "path"), file->members[i].path) != 0)
+            return FALSE;
+    }
+    return TRUE;
+}
+
+static Operation *definition_create(Api *api, JsonObject *definition, const GroupFile *file,
+                                    GError **error)
+{
+    JsonArray *members = json_object_get_array_member(definition, "members");
+    g_autofree EngineMemberFile *files = g_new0(EngineMemberFile, file->n_members);
+    for (guint i = 0; i < file->n_members; i++) {
+        JsonObject *member = json_array_get_object_element(members, i);
+        files[i].path = json_object_get_string_member(member, "path");
+        files[i].text = json_object_get_string_member(member, "text");
+    }
+    EngineDefinition engine_definition = {
+        .name = file->name,
+        .uuid = *file->uuid == '\0' ? NULL : file->uuid,
+        .text = json_object_get_string_member(definition, "text"),
+        .directory = json_object_get_string_member(definition, "directory"),
+        .n_members = file->n_members,
+        .members = files,
+    };
+    return engine_create(api_engine(api), &engine_definition, error);
+}
+
+static JsonNode *group_create(ApiCall *call, Api *api, GError **error)
+{
+    JsonObject *definition = json_node_get_object(api_call_param(call, 0));
+    const char *name = json_object_get_string_member(definition, "name_label");
+    const char *text = json_object_get_string_member(definition, "text");
+    g_autoptr(GroupFile) file = NULL;
+    if (!group_file_parse(text, strlen(text), name, &file, error))
+        return NULL;
+    if (!definition_agrees(definition, file)) {
+        g_set_error(error, DOMGRP_ERROR, DOMGRP_ERROR_VALUE,
+                    "the definition of %.80s does not agree with the text of its group file", name);
+        return NULL;
+    }
+    if (!g_path_is_absolute(json_object_get_string_member(definition, "directory"))) {
+        g_set_error(error, DOMGRP_ERROR, DOMGRP_ERROR_VALUE,
+                    "the directory of %s is not an absolute path", name);
+        return NULL;
+    }
+    return task_reference(definition_create(api, definition, file, error));
+}
+
+static JsonNode *operate(ApiCall *call, Api *api, OperationKind kind, GError **error)
+{
+    EngineOptions options = {0};
+    JsonNode *node = api_call_param(call, 1);
+    if (node != NULL) {
+        JsonObject *object = json_node_get_object(node);
+        options.timeout_s = json_object_get_int_member_with_default(object, "timeout", 0);
+        options.fallback = json_object_get_boolean_member_with_default(object, "fallback", FALSE);
+    }
+    return task_reference(
+        engine_operate(api_engine(api), kind, api_call_string(call, 0), &options, error));
+}
+
+static JsonNode *group_start(ApiCall *call, Api *api, GError **error)
+{
+    return operate(call, api, OPERATION_START, error);
+}
+
+static JsonNode *group_clean_shutdown(ApiCall *call, Api *api, GError **error)
+{
+    return operate(call, api, OPERATION_SHUTDOWN, error);
+}
+
+static JsonNode *group_clean_reboot(ApiCall *call, Api *api, GError **error)
+{
+    return operate(call, api, OPERATION_REBOOT, error);
+}
+
+static JsonNode *group_hard_shutdown(ApiCall *call, Api *api, GError **error)
+{
+    return operate(call, api, OPERATION_DESTROY, error);
+}
+
+static JsonNode *group_pause(ApiCall *call, Api *api, GError **error)
+{
+    return operate(call, api, OPERATION_PAUSE, error);
+}
+
+static JsonNode *group_unpause(ApiCall *call, Api *api, GError **error)
+{
+    return operate(call, api, OPERATION_UNPAUSE, error);
+}
+
+static JsonNode *group_destroy(ApiCall *call, Api *api, GError **error)
+{
+    return operate(call, api, OPERATION_DELETE, error);
+}
+
+static JsonNode *group_join(ApiCall *call, Api *api, GError **error)
+{
+    return task_reference(engine_join(api_engine(api), api_call_string(call, 0),
+                                      api_call_string(call, 1), error));
+}
+
+/* -- tasks, events, the host -- */
+
+static JsonNode *task_get_all_records(ApiCall *call, Api *api, GError **error)
+{
+    g_autoptr(GPtrArray) operations = engine_operations(api_engine(api));
+    JsonObject *records = json_object_new();
+    for (guint i = 0; i < operations->len; i++) {
+        OperationInfo info;
+        operation_get_info(operations->pdata[i], &info);
+        json_object_set_member(records, info.uuid, record_of_task(operations->pdata[i]));
+    }
+    return record_node(records);
+}
+
+static JsonNode *task_get_record(ApiCall *call, Api *api, GError **error)
+{
+    Operation *operation =
+        engine_operation_lookup(api_engine(api), api_call_string(call, 0), error);
+    return operation == NULL ? NULL : record_of_task(operation);
+}
+
+static JsonNode *event_from(ApiCall *call, Api *api, GError **error)
+{
+    api_call_wait(call, json_node_get_array(api_call_param(call, 0)), api_call_string(call, 1),
+                  json_node_get_double(api_call_param(call, 2)), error);
+    return NULL;
+}
+
+static JsonNode *host_get_record(ApiCall *call, Api *api, GError **error)
+{
+    HostFacts facts;
+    Host *host = api_host(api);
+    return host->ops->facts(host, &facts, error) ? record_of_host(&facts) : NULL;
+}
+
+/* -- parameters -- */
+
+static const RpcField no_params[] = {{NULL}};
+
+static const RpcField login_params[] = {
+    {"user", RPC_STRING, .help = "ignored: the kernel says who calls"},
+    {"password", RPC_STRING, .help = "ignored"},
+    {"version", RPC_STRING, .optional = TRUE, .help = "ignored"},
+    {"originator", RPC_STRING, .optional = TRUE, .help = "ignored"},
+    {NULL},
+};
+
+static const RpcField group_params[] = {
+    {"group", RPC_STRING, .help = "reference or name of a group"},
+    {NULL},
+};
+
+static const RpcField uuid_params[] = {
+    {"uuid", RPC_STRING, .help = "UUID of a group"},
+    {NULL},
+};
+
+static const RpcField name_params[] = {
+    {"name", RPC_STRING, .help = "name of a group"},
+    {NULL},
+};
+
+static const RpcField member_fields[] = {
+    {"path", RPC_STRING, .help = "as the group file writes it"},
+    {"text", RPC_STRING, .help = "what is in that xl.cfg(5)"},
+    {NULL},
+};
+
+static const RpcField definition_fields[] = {
+    {"name_label", RPC_STRING, .help = "name of the group"},
+    {"uuid", RPC_STRING, .optional = TRUE, .help = "its UUID, if the group file has one"},
+    {"text", RPC_STRING, .help = "the group file; it must agree with the other fields"},
+    {"directory", RPC_STRING, .help = "absolute; relative paths in the members' files start here"},
+    {"members", RPC_OBJECTS, .max = GROUP_FILE_MEMBERS_MAX, .fields = member_fields,
+     .help = "in the order of the group file"},
+    {NULL},
+};
+
+static const RpcField create_params[] = {
+    {"definition", RPC_OBJECT, .fields = definition_fields, .help = "what domgrp.cfg(5) says"},
+    {NULL},
+};
+
+static const RpcField option_fields[] = {
+    {"timeout", RPC_INTEGER, .optional = TRUE, .max = 86400,
+     .help = "seconds for each member to end; 0 or none: 300"},
+    {"fallback", RPC_BOOLEAN, .optional = TRUE,
+     .help = "use ACPI where a guest has no PV drivers"},
+    {NULL},
+};
+
+static const RpcField clean_params[] = {
+    {"group", RPC_STRING, .help = "reference or name of a group"},
+    {"options", RPC_OBJECT, .optional = TRUE, .fields = option_fields, .help = "how to ask"},
+    {NULL},
+};
+
+static const RpcField join_params[] = {
+    {"group", RPC_STRING, .help = "reference or name of a group"},
+    {"domain", RPC_STRING, .help = "name, domid or UUID of a running domain"},
+    {NULL},
+};
+
+static const RpcField task_params[] = {
+    {"task", RPC_STRING, .help = "reference of a task"},
+    {NULL},
+};
+
+static const RpcField from_params[] = {
+    {"classes", RPC_STRINGS, .max = EVENTS_CLASSES_MAX,
+     .help = "\"*\", \"domain_group\", \"task\", or one of them and \"/\" and a reference"},
+    {"token", RPC_STRING, .help = "\"\" at first, then the one that came with the last events"},
+    {"timeout", RPC_NUMBER, .max = EVENTS_TIMEOUT_MAX, .help = "seconds to wait for news"},
+    {NULL},
+};
+
+/* -- the table -- */
+
+#define TASK "reference of the task"
+
+static const Method methods[] = {
+    {"session.login_with_password", RIGHT_NONE, login_params, "reference of the session",
+     "Opens a session for the user at the other end of the socket.", session_login},
+    {"session.logout", RIGHT_READ, no_params, "\"\"", "Ends the session.", session_logout},
+
+    {"domain_group.get_all", RIGHT_READ, no_params, "list of references",
+     "Lists all groups: the default groups first, then by name.", group_get_all},
+    {"domain_group.get_all_records", RIGHT_READ, no_params, "map of reference to record",
+     "Describes all groups, with memory and CPU time as they are now.", group_get_all_records},
+    {"domain_group.get_record", RIGHT_READ, group_params, "record", "Describes one group.",
+     group_get_record},
+    {"domain_group.get_by_uuid", RIGHT_READ, uuid_params, "reference",
+     "Finds the group with a UUID.", group_get_by_uuid},
+    {"domain_group.get_by_name_label", RIGHT_READ, name_params, "list of references",
+     "Finds groups by name: one or none, for names are unique.", group_get_by_name_label},
+
+    {"Async.domain_group.create", RIGHT_OPERATE, create_params, TASK,
+     "Defines a group and starts it; if anything fails, neither is left.", group_create},
+    {"Async.domain_group.start", RIGHT_OPERATE, group_params, TASK,
+     "Starts the members that do not run.", group_start},
+    {"Async.domain_group.clean_shutdown", RIGHT_OPERATE, clean_params, TASK,
+     "Asks the members to shut down and waits until they have.", group_clean_shutdown},
+    {"Async.domain_group.clean_reboot", RIGHT_OPERATE, clean_params, TASK,
+     "Asks the members to reboot and waits until they run again.", group_clean_reboot},
+    {"Async.domain_group.hard_shutdown", RIGHT_OPERATE, group_params, TASK,
+     "Destroys the members' domains; the group stays defined.", group_hard_shutdown},
+    {"Async.domain_group.pause", RIGHT_OPERATE, group_params, TASK,
+     "Stops all members at once; the task's result says over which time.", group_pause},
+    {"Async.domain_group.unpause", RIGHT_OPERATE, group_params, TASK,
+     "Lets the members of a paused group run.", group_unpause},
+    {"Async.domain_group.join", RIGHT_OPERATE, join_params, TASK,
+     "Moves a running domain into the group, for good.", group_join},
+    {"Async.domain_group.destroy", RIGHT_OPERATE, group_params, TASK,
+     "Forgets a group that does not run.", group_destroy},
+
+    {"task.get_all_records", RIGHT_READ, no_params, "map of reference to record",
+     "Describes the tasks that run and the last ones that ended.", task_get_all_records},
+    {"task.get_record", RIGHT_READ, task_params, "record", "Describes one task.",
+     task_get_record},
+    {"event.from", RIGHT_READ, from_params, "{\"events\", \"snapshot\", \"token\"}",
+     "Returns what is newer than the token, waiting for it if need be. With \"snapshot\" true the\n"
+     "events are all there is and what was known before is void.", event_from},
+    {"host.get_record", RIGHT_READ, no_params, "record", "Describes the host.", host_get_record},
+};
+
+const Method *method_lookup(const char *name)
+{
+    for (guint i = 0; i < G_N_ELEMENTS(methods); i++)
+        if (strcmp(methods[i].name, name) == 0)
+            return &methods[i];
+    return NULL;
+}
+
+/* -- the reference -- */
+
+static void fields_print(GString *text, const RpcField *fields, guint indent)
+{
+    for (const RpcField *field = fields; field->name != NULL; field++) {
+        g_string_append_printf(text, "%*s- `%s`, %s%s: %s", (int)indent, "", field->name,
+                               rpc_type_name(field->type), field->optional ? ", optional" : "",
+                               field->help);
+        if (field->max > 0)
+            g_string_append_printf(text, " (at most %.0f)", field->max);
+        g_string_append_c(text, '\n');
+        if (field->fields != NULL)
+            fields_print(text, field->fields, indent + 2);
+    }
+}
+
+static void method_print(GString *text, const Method *method)
+{
+    g_string_append_printf(text, "\n### `%s`(%s", method->name,
+                           method->right == RIGHT_NONE ? "" : "session");
+    for (const RpcField *field = method->params; field->name != NULL; field++)
+        g_string_append_printf(
+            text, "%s%s",
+            field == method->params && method->right == RIGHT_NONE ? "" : ", ", field->name);
+    g_string_append_printf(text, ")\n\n%s\n\n", method->help);
+    fields_print(text, method->params, 0);
+    g_string_append_printf(text, "%sResult: %s.\n", method->params->name == NULL ? "" : "\n",
+                           method->result);
+}
+
+char *methods_reference(void)
+{
+    GString *text = g_string_new(
+        "<!-- SPDX-License-Identifier: LGPL-2.1-or-later -->\n"
+        "<!-- Printed by \"domgrpd --methods\"; a test checks it. -->\n"
+        "# The API of domgrpd\n\n"
+        "JSON-RPC 2.0 over HTTP, `POST /jsonrpc` on the Unix socket `/run/domgrp/domgrpd.sock`; one\n"
+        "request a connection. What records and failures look like is in\n"
+        "[architecture.md](architecture.md). For example:\n\n"
+        "    curl --unix-socket /run/domgrp/domgrpd.sock http://domgrp/jsonrpc -d \\\n"
+        "        '{\"jsonrpc\": \"2.0\", \"id\": 1, \"method\": \"session.login_with_password\", "
+        "\"params\": [\"\", \"\"]}'\n\n"
+        "## Methods\n");
+    for (guint i = 0; i < G_N_ELEMENTS(methods); i++)
+        method_print(text, &methods[i]);
+
+    g_string_append(text, "\n## Failures\n\n| name | exit status of domgrp(1) | meaning |\n"
+                          "|---|---|---|\n");
+    for (int code = 0; code < DOMGRP_ERROR_COUNT; code++)
+        g_string_append_printf(text, "| `%s` | %d | %s |\n", domgrp_error_name(code),
+                               domgrp_error_exit(code), domgrp_error_meaning(code));
+    return g_string_free(text, FALSE);
+}

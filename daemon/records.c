@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Groups, tasks and the host as JSON. */
+#include "records.h"
+
+JsonNode *record_node(JsonObject *object)
+{
+    JsonNode *node = json_node_new(JSON_NODE_OBJECT);
+    json_node_take_object(node, object);
+    return node;
+}
+
+JsonNode *record_string(const char *text)
+{
+    return json_node_init_string(json_node_alloc(), text);
+}
+
+JsonNode *record_array(JsonArray *array)
+{
+    JsonNode *node = json_node_new(JSON_NODE_ARRAY);
+    json_node_take_array(node, array);
+    return node;
+}
+
+char *record_time(gint64 time_us)
+{
+    if (time_us == 0)
+        return g_strdup("");
+    g_autoptr(GDateTime) second = g_date_time_new_from_unix_utc(time_us / G_USEC_PER_SEC);
+    g_autoptr(GDateTime) time = g_date_time_add(second, time_us % G_USEC_PER_SEC);
+    return g_date_time_format_iso8601(time);
+}
+
+static JsonNode *record_of_member(const Member *member)
+{
+    JsonObject *record = json_object_new();
+    json_object_set_string_member(record, "uuid", member->uuid);
+    json_object_set_string_member(record, "name_label", member->name);
+    json_object_set_string_member(record, "state", member_state_name(member->state));
+    json_object_set_int_member(record, "domid",
+                               member->domid == HOST_DOMID_NONE ? -1 : (gint64)member->domid);
+    json_object_set_boolean_member(record, "ours", member->ours);
+    json_object_set_int_member(record, "memory_kib", member->memory_kib);
+    json_object_set_int_member(record, "cpu_time_us", member->cpu_time_us);
+    json_object_set_int_member(record, "vcpus", member->vcpus);
+    return record_node(record);
+}
+
+static char *operation_reference(const Operation *operation)
+{
+    if (operation == NULL)
+        return g_strdup("");
+    OperationInfo info;
+    operation_get_info(operation, &info);
+    return g_strdup(info.uuid);
+}
+
+JsonNode *record_of_group(const Group *group)
+{
+    GroupInfo info;
+    group_get_info(group, &info);
+    g_autofree char *task = operation_reference(info.operation);
+    JsonArray *members = json_array_new();
+    for (guint i = 0; i < info.members->len; i++)
+        json_array_add_element(members, record_of_member(info.members->pdata[i]));
+
+    JsonObject *record = json_object_new();
+    json_object_set_string_member(record, "uuid", info.uuid);
+    json_object_set_string_member(record, "name_label", info.name);
+    json_object_set_int_member(record, "id", info.id);
+    json_object_set_string_member(record, "state", group_state_name(info.state));
+    json_object_set_boolean_member(record, "is_default", info.is_default);
+    json_object_set_boolean_member(record, "paused", info.paused);
+    json_object_set_int_member(record, "memory_kib", info.memory_kib);
+    json_object_set_int_member(record, "cpu_time_us", info.cpu_time_us);
+    json_object_set_string_member(record, "current_task", task);
+    json_object_set_array_member(record, "members", members);
+    return record_node(record);
+}
+
+static JsonNode *record_of_task_member(const OperationMember *member)
+{
+    JsonObject *record = json_object_new();
+    json_object_set_string_member(record, "uuid", member->uuid);
+    json_object_set_string_member(record, "name_label", member->name);
+    json_object_set_string_member(record, "outcome", outcome_name(member->outcome));
+    json_object_set_string_member(record, "doing", member->doing == NULL ? "" : member->doing);
+    json_object_set_string_member(record, "error",
+                                  member->error == NULL ? "" : member->error->message);
+    return record_node(record);
+}
+
+static JsonObject *task_result(const OperationInfo *info, gboolean success)
+{
+    JsonObject *result = json_object_new();
+    if (info->kind != OPERATION_PAUSE || !success)
+        return result;
+    json_object_set_boolean_member(result, "atomic", info->pause.atomic);
+    json_object_set_int_member(result, "request_ns", info->pause.request_ns);
+    json_object_set_int_member(result, "stopped_ns", info->pause.stopped_ns);
+    json_object_set_int_member(result, "domains", info->pause.domains);
+    json_object_set_int_member(result, "vcpus", info->pause.vcpus);
+    return result;
+}
+
+JsonNode *record_of_task(const Operation *operation)
+{
+    OperationInfo info;
+    operation_get_info(operation, &info);
+    gboolean ended = info.ended_us != 0;
+    gboolean success = ended && info.error == NULL;
+    g_autofree char *label = g_strdup_printf("domain_group.%s", operation_kind_name(info.kind));
+    g_autofree char *created = record_time(info.began_us);
+    g_autofree char *finished = record_time(info.ended_us);
+
+    JsonArray *error_info = json_array_new();
+    if (info.error != NULL) {
+        json_array_add_string_element(error_info, domgrp_error_name(domgrp_error_code(info.error)));
+        json_array_add_string_element(error_info, info.error->message);
+    }
+    JsonArray *members = json_array_new();
+    for (guint i = 0; info.members != NULL && i < info.members->len; i++)
+        json_array_add_element(members, record_of_task_member(info.members->pdata[i]));
+
+    JsonObject *record = json_object_new();
+    json_object_set_string_member(record, "uuid", info.uuid);
+    json_object_set_string_member(record, "name_label", label);
+    json_object_set_string_member(record, "group", info.group_uuid);
+    json_object_set_string_member(record, "group_name", info.group_name);
+    json_object_set_string_member(record, "status",
+                                  !ended ? "pending" : success ? "success" : "failure");
+    json_object_set_string_member(record, "created", created);
+    json_object_set_string_member(record, "finished", finished);
+    json_object_set_double_member(record, "progress", info.progress);
+    json_object_set_array_member(record, "error_info", error_info);
+    json_object_set_array_member(record, "members", members);
+    json_object_set_object_member(record, "result", task_result(&info, success));
+    return record_node(record);
+}
+
+JsonNode *record_of_host(const HostFacts *facts)
+{
+    JsonObject *record = json_object_new();
+    json_object_set_string_member(record, "software_version", DOMGRP_VERSION);
+    json_object_set_string_member(record, "hypervisor", facts->version);
+    json_object_set_boolean_member(record, "has_groups", facts->has_groups);
+    json_object_set_string_member(record, "boot_id", facts->boot_id);
+    json_object_set_int_member(record, "memory_total_kib", facts->memory_total_kib);
+    json_object_set_int_member(record, "memory_free_kib", facts->memory_free_kib);
+    return record_node(record);
+}

@@ -1,0 +1,196 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * libdomgrp: domain groups of this host, through its daemon domgrpd(8).
+ *
+ *     g_autoptr(GError) error = NULL;
+ *     g_autoptr(DomgrpConnection) connection = domgrp_connection_open(NULL, &error);
+ *     g_autofree char *task = domgrp_group_start(connection, "shop", &error);
+ *     g_autoptr(DomgrpTask) done = domgrp_task_wait(connection, task, NULL, NULL, &error);
+ *
+ * Groups are called by name or by UUID. Functions block until the daemon has
+ * answered; operations answer as soon as the daemon has taken them, with the
+ * reference of a task that domgrp_task_wait() follows.
+ *
+ * Errors are DOMGRP_ERROR (domgrp/error.h), one sentence each; every function
+ * may fail with DAEMON (it does not run, or broke off), PERMISSION and
+ * REQUEST besides what is said at it. A function that fails returns NULL or
+ * FALSE and has changed nothing unless it says so.
+ *
+ * Threads: a connection is used by the thread that opened it and by no other;
+ * different threads open connections of their own. Callbacks come on that
+ * thread, from inside the function that they were given to, and must not use
+ * the connection.
+ *
+ * What a function returns is the caller's, freed with the matching _free()
+ * or g_free(); a callback's arguments are good until it returns. Structs are
+ * made by the library alone and may grow at their ends.
+ */
+#ifndef DOMGRP_DOMGRP_H
+#define DOMGRP_DOMGRP_H
+
+#include <domgrp/error.h>
+#include <json-glib/json-glib.h>
+
+G_BEGIN_DECLS
+
+#define DOMGRP_SOCKET_PATH "/run/domgrp/domgrpd.sock"
+
+/* -- connections -- */
+
+typedef struct DomgrpConnection DomgrpConnection;
+
+/* Logs in at @socket_path; NULL: DOMGRP_SOCKET_PATH. */
+DomgrpConnection *domgrp_connection_open(const char *socket_path, GError **error);
+
+/* Logs out and frees. No-op for NULL. */
+void domgrp_connection_close(DomgrpConnection *connection);
+
+/*
+ * Calls any @method of the API (docs/api.md) with @params after the session;
+ * takes @params, which may be NULL. The result is the caller's.
+ */
+JsonNode *domgrp_connection_call(DomgrpConnection *connection, const char *method,
+                                 JsonArray *params, GError **error);
+
+/* -- groups -- */
+
+typedef struct {
+    char *uuid;
+    char *name;
+    char *state;         /* "stopped", "starting", "running", "paused", "stopping", "shutdown",
+                            "crashed", "away" */
+    gint64 domid;        /* -1 if it has no domain */
+    gboolean ours;       /* the daemon created its domain, not xl */
+    guint64 memory_kib;  /* that its domain has */
+    guint64 cpu_time_us; /* that its domain has used */
+    guint64 vcpus;
+} DomgrpMember;
+
+typedef struct {
+    char *uuid;
+    char *name;
+    guint id;            /* the hypervisor's */
+    char *state;         /* "stopped", "starting", "running", "partial", "paused", "stopping",
+                            "default" */
+    gboolean is_default; /* Group-0 or the Null-Group */
+    gboolean paused;
+    guint64 memory_kib;
+    guint64 cpu_time_us;
+    char *current_task; /* "" if no operation runs */
+    guint n_members;
+    DomgrpMember *members; /* in the order of the group file */
+    JsonNode *record;      /* all of it as the daemon sent it */
+} DomgrpGroup;
+
+void domgrp_group_free(DomgrpGroup *group);
+
+/* All groups, an array of DomgrpGroup that frees them: default groups first, then by name. */
+GPtrArray *domgrp_group_list(DomgrpConnection *connection, GError **error);
+
+/* GROUP_UNKNOWN. */
+DomgrpGroup *domgrp_group_get(DomgrpConnection *connection, const char *group, GError **error);
+
+/* -- operations; each returns the reference of its task -- */
+
+typedef struct {
+    guint timeout_s;   /* for each member to end; 0: the daemon's default */
+    gboolean fallback; /* use ACPI where a guest has no PV drivers */
+} DomgrpOptions;
+
+/*
+ * Reads the group file at @path and the members' files that it names, defines
+ * the group and starts it. If anything fails, neither is left behind. Refused
+ * with FILE, SYNTAX, KEY_UNKNOWN, VALUE, NAME, MEMBER_DUPLICATE, NAME_TAKEN,
+ * UUID_TAKEN, GROUP_LIMIT; the task may fail with more.
+ */
+char *domgrp_group_create(DomgrpConnection *connection, const char *path, GError **error);
+
+/* All that follow: GROUP_UNKNOWN, GROUP_DEFAULT, GROUP_BUSY, GROUP_STATE. */
+char *domgrp_group_start(DomgrpConnection *connection, const char *group, GError **error);
+/* @options may be NULL. */
+char *domgrp_group_shutdown(DomgrpConnection *connection, const char *group,
+                            const DomgrpOptions *options, GError **error);
+char *domgrp_group_reboot(DomgrpConnection *connection, const char *group,
+                          const DomgrpOptions *options, GError **error);
+/* Ends the members' domains without asking them. */
+char *domgrp_group_destroy(DomgrpConnection *connection, const char *group, GError **error);
+/* Forgets a group that does not run. */
+char *domgrp_group_delete(DomgrpConnection *connection, const char *group, GError **error);
+char *domgrp_group_pause(DomgrpConnection *connection, const char *group, GError **error);
+char *domgrp_group_unpause(DomgrpConnection *connection, const char *group, GError **error);
+/* @domain: name, domid or UUID. DOMAIN_UNKNOWN, MEMBER_ELSEWHERE. */
+char *domgrp_group_join(DomgrpConnection *connection, const char *group, const char *domain,
+                        GError **error);
+
+/* -- tasks -- */
+
+typedef struct {
+    char *uuid; /* of the member */
+    char *name;
+    char *outcome; /* "pending", "active", "done", "undone", "failed", "not-tried" */
+    char *doing;   /* what happens now, "" if nothing */
+    char *error;   /* why it failed, "" if it did not */
+} DomgrpTaskMember;
+
+/* Over how long the members of a paused group stopped. */
+typedef struct {
+    gboolean atomic;    /* by one hypercall; FALSE: one domain after the other */
+    guint64 request_ns; /* from the first to the last request to stop */
+    guint64 stopped_ns; /* from the first request until all stood still */
+    guint64 domains;
+    guint64 vcpus;
+} DomgrpPause;
+
+typedef struct {
+    char *uuid;
+    char *name; /* "domain_group.start" */
+    char *group;
+    char *group_name;
+    gboolean ended;
+    double progress; /* 0 to 1 */
+    GError *error;   /* why it failed; NULL while it runs and if it succeeded */
+    guint n_members;
+    DomgrpTaskMember *members;
+    DomgrpPause pause; /* of a pause that succeeded */
+    JsonNode *record;  /* all of it as the daemon sent it */
+} DomgrpTask;
+
+void domgrp_task_free(DomgrpTask *task);
+
+/* TASK_UNKNOWN. */
+DomgrpTask *domgrp_task_get(DomgrpConnection *connection, const char *task, GError **error);
+
+typedef void (*DomgrpProgress)(const DomgrpTask *task, gpointer data);
+
+/*
+ * Waits until @task has ended, however long that takes. @progress may be NULL;
+ * it is called at once, whenever the task has come on, and with its end.
+ * NULL with the task's own error if it failed, or TASK_UNKNOWN.
+ */
+DomgrpTask *domgrp_task_wait(DomgrpConnection *connection, const char *task,
+                             DomgrpProgress progress, gpointer data, GError **error);
+
+/* -- events -- */
+
+/*
+ * @event is {"id", "timestamp", "class", "operation" ("add", "mod", "del"),
+ * "ref", "snapshot"}; NULL: what was known before is void, and events of all
+ * that is there follow. FALSE ends domgrp_event_follow().
+ */
+typedef gboolean (*DomgrpEvent)(JsonObject *event, gpointer data);
+
+/*
+ * Tells @callback what is there of @classes (ends with NULL: "*", "task",
+ * "domain_group", "task/REFERENCE"...), then every change, until @callback
+ * returns FALSE; that is success.
+ */
+gboolean domgrp_event_follow(DomgrpConnection *connection, const char *const *classes,
+                             DomgrpEvent callback, gpointer data, GError **error);
+
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(DomgrpConnection, domgrp_connection_close)
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(DomgrpGroup, domgrp_group_free)
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(DomgrpTask, domgrp_task_free)
+
+G_END_DECLS
+
+#endif

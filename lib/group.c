@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Groups: their records, and the operations on them. */
+#include "private.h"
+
+#include "group-file.h"
+
+/* -- records -- */
+
+static void member_read(JsonObject *record, DomgrpMember *ret_member)
+{
+    *ret_member = (DomgrpMember){
+        .uuid = record_text(record, "uuid"),
+        .name = record_text(record, "name_label"),
+        .state = record_text(record, "state"),
+        .domid = record_int(record, "domid"),
+        .ours = record_flag(record, "ours"),
+        .memory_kib = record_int(record, "memory_kib"),
+        .cpu_time_us = record_int(record, "cpu_time_us"),
+        .vcpus = record_int(record, "vcpus"),
+    };
+}
+
+/* Takes @node, an object. */
+static DomgrpGroup *group_of_record(JsonNode *node)
+{
+    JsonObject *record = json_node_get_object(node);
+    g_autoptr(GPtrArray) members = record_objects(record_array(record, "members"));
+    DomgrpGroup *group = g_new0(DomgrpGroup, 1);
+    *group = (DomgrpGroup){
+        .uuid = record_text(record, "uuid"),
+        .name = record_text(record, "name_label"),
+        .id = record_int(record, "id"),
+        .state = record_text(record, "state"),
+        .is_default = record_flag(record, "is_default"),
+        .paused = record_flag(record, "paused"),
+        .memory_kib = record_int(record, "memory_kib"),
+        .cpu_time_us = record_int(record, "cpu_time_us"),
+        .current_task = record_text(record, "current_task"),
+        .n_members = members->len,
+        .members = g_new0(DomgrpMember, members->len),
+        .record = node,
+    };
+    for (guint i = 0; i < members->len; i++)
+        member_read(members->pdata[i], &group->members[i]);
+    return group;
+}
+
+void domgrp_group_free(DomgrpGroup *group)
+{
+    if (group == NULL)
+        return;
+    for (guint i = 0; i < group->n_members; i++) {
+        g_free(group->members[i].uuid);
+        g_free(group->members[i].name);
+        g_free(group->members[i].state);
+    }
+    g_free(group->members);
+    g_free(group->uuid);
+    g_free(group->name);
+    g_free(group->state);
+    g_free(group->current_task);
+    json_node_unref(group->record);
+    g_free(group);
+}
+
+GPtrArray *domgrp_group_list(DomgrpConnection *connection, GError **error)
+{
+    const char *method = "domain_group.get_all_records";
+    g_autoptr(JsonNode) result = domgrp_connection_call(connection, method, NULL, error);
+    if (result == NULL || !record_check(result, method, error))
+        return NULL;
+    GPtrArray *groups = g_ptr_array_new_with_free_func((GDestroyNotify)domgrp_group_free);
+    JsonObjectIter iter;
+    JsonNode *record;
+    json_object_iter_init_ordered(&iter, json_node_get_object(result));
+    while (json_object_iter_next_ordered(&iter, NULL, &record))
+        if (JSON_NODE_HOLDS_OBJECT(record))
+            g_ptr_array_add(groups, group_of_record(json_node_ref(record)));
+    return groups;
+}
+
+static JsonArray *params_new(const char *first)
+{
+    JsonArray *params = json_array_new();
+    json_array_add_string_element(params, first);
+    return params;
+}
+
+DomgrpGroup *domgrp_group_get(DomgrpConnection *connection, const char *group, GError **error)
+{
+    const char *method = "domain_group.get_record";
+    g_autoptr(JsonNode) result =
+        domgrp_connection_call(connection, method, params_new(group), error);
+    if (result == NULL || !record_check(result, method, error))
+        return NULL;
+    return group_of_record(g_steal_pointer(&result));
+}
+
+/* -- operations -- */
+
+/* Takes @params. */
+static char *operate(DomgrpConnection *connection, const char *method, JsonArray *params,
+                     GError **error)
+{
+    g_autoptr(JsonNode) result = domgrp_connection_call(connection, method, params, error);
+    if (result == NULL)
+        return NULL;
+    if (!JSON_NODE_HOLDS_VALUE(result) || json_node_get_value_type(result) != G_TYPE_STRING) {
+        g_set_error(error, DOMGRP_ERROR, DOMGRP_ERROR_DAEMON,
+                    "domgrpd answered %s without a task; is it of another version?", method);
+        return NULL;
+    }
+    return json_node_dup_string(result);
+}
+
+static JsonObject *definition_of_file(const GroupFile *file)
+{
+    JsonArray *members = json_array_new();
+    for (guint i = 0; i < file->n_members; i++) {
+        JsonObject *member = json_object_new();
+        json_object_set_string_member(member, "path", file->members[i].path);
+        json_object_set_string_member(member, "text", file->members[i].text);
+        json_array_add_object_element(members, member);
+    }
+    JsonObject *definition = json_object_new();
+    json_object_set_string_member(definition, "name_label", file->name);
+    if (*file->uuid != '\0')
+        json_object_set_string_member(definition, "uuid", file->uuid);
+    json_object_set_string_member(definition, "text", file->text);
+    json_object_set_string_member(definition, "directory", file->directory);
+    json_object_set_array_member(definition, "members", members);
+    return definition;
+}
+
+char *domgrp_group_create(DomgrpConnection *connection, const char *path, GError **error)
+{
+    g_autoptr(GroupFile) file = NULL;
+    if (!group_file_load(path, &file, error))
+        return NULL;
+    JsonArray *params = json_array_new();
+    json_array_add_object_element(params, definition_of_file(file));
+    return operate(connection, "Async.domain_group.create", params, error);
+}
+
+char *domgrp_group_start(DomgrpConnection *connection, const char *group, GError **error)
+{
+    return operate(connection, "Async.domain_group.start", params_new(group), error);
+}
+
+static JsonArray *params_clean(const char *group, const DomgrpOptions *options)
+{
+    JsonArray *params = params_new(group);
+    if (options == NULL)
+        return params;
+    JsonObject *object = json_object_new();
+    json_object_set_int_member(object, "timeout", options->timeout_s);
+    json_object_set_boolean_member(object, "fallback", options->fallback);
+    json_array_add_object_element(params, object);
+    return params;
+}
+
+char *domgrp_group_shutdown(DomgrpConnection *connection, const char *group,
+                            const DomgrpOptions *options, GError **error)
+{
+    return operate(connection, "Async.domain_group.clean_shutdown", params_clean(group, options),
+                   error);
+}
+
+char *domgrp_group_reboot(DomgrpConnection *connection, const char *group,
+                          const DomgrpOptions *options, GError **error)
+{
+    return operate(connection, "Async.domain_group.clean_reboot", params_clean(group, options),
+                   error);
+}
+
+char *domgrp_group_destroy(DomgrpConnection *connection, const char *group, GError **error)
+{
+    return operate(connection, "Async.domain_group.hard_shutdown", params_new(group), error);
+}
+
+char *domgrp_group_delete(DomgrpConnection *connection, const char *group, GError **error)
+{
+    return operate(connection, "Async.domain_group.destroy", params_new(group), error);
+}
+
+char *domgrp_group_pause(DomgrpConnection *connection, const char *group, GError **error)
+{
+    return operate(connection, "Async.domain_group.pause", params_new(group), error);
+}
+
+char *domgrp_group_unpause(DomgrpConnection *connection, const char *group, GError **error)
+{
+    return operate(connection, "Async.domain_group.unpause", params_new(group), error);
+}
+
+char *domgrp_group_join(DomgrpConnection *connection, const char *group, const char *domain,
+                        GError **error)
+{
+    JsonArray *params = params_new(group);
+    json_array_add_string_element(params, domain);
+    return operate(connection, "Async.domain_group.join", params, error);
+}

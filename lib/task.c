@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Tasks: their records, and waiting for their end. */
+#include "private.h"
+
+#include <string.h>
+
+/* -- records -- */
+
+static GError *error_of_record(JsonObject *record)
+{
+    JsonArray *info = record_array(record, "error_info");
+    if (info == NULL || json_array_get_length(info) < 2)
+        return NULL;
+    const char *name = json_array_get_string_element(info, 0);
+    const char *sentence = json_array_get_string_element(info, 1);
+    if (name == NULL || sentence == NULL)
+        return NULL;
+    return g_error_new_literal(DOMGRP_ERROR, domgrp_error_from_name(name), sentence);
+}
+
+static void member_read(JsonObject *record, DomgrpTaskMember *ret_member)
+{
+    *ret_member = (DomgrpTaskMember){
+        .uuid = record_text(record, "uuid"),
+        .name = record_text(record, "name_label"),
+        .outcome = record_text(record, "outcome"),
+        .doing = record_text(record, "doing"),
+        .error = record_text(record, "error"),
+    };
+}
+
+static void pause_read(JsonObject *result, DomgrpPause *ret_pause)
+{
+    *ret_pause = (DomgrpPause){
+        .atomic = record_flag(result, "atomic"),
+        .request_ns = record_int(result, "request_ns"),
+        .stopped_ns = record_int(result, "stopped_ns"),
+        .domains = record_int(result, "domains"),
+        .vcpus = record_int(result, "vcpus"),
+    };
+}
+
+DomgrpTask *task_of_record(JsonNode *node)
+{
+    JsonObject *record = json_node_get_object(node);
+    JsonObject *result = record_object(record, "result");
+    g_autoptr(GPtrArray) members = record_objects(record_array(record, "members"));
+    g_autofree char *status = record_text(record, "status");
+    DomgrpTask *task = g_new0(DomgrpTask, 1);
+    *task = (DomgrpTask){
+        .uuid = record_text(record, "uuid"),
+        .name = record_text(record, "name_label"),
+        .group = record_text(record, "group"),
+        .group_name = record_text(record, "group_name"),
+        .ended = strcmp(status, "pending") != 0,
+        .progress = record_double(record, "progress"),
+        .error = error_of_record(record),
+        .n_members = members->len,
+        .members = g_new0(DomgrpTaskMember, members->len),
+        .record = node,
+    };
+    for (guint i = 0; i < members->len; i++)
+        member_read(members->pdata[i], &task->members[i]);
+    if (result != NULL)
+        pause_read(result, &task->pause);
+    if (strcmp(status, "failure") == 0 && task->error == NULL)
+        task->error = g_error_new(DOMGRP_ERROR, DOMGRP_ERROR_DAEMON,
+                                  "domgrpd does not say why %s of %s failed", task->name,
+                                  task->group_name);
+    return task;
+}
+
+void domgrp_task_free(DomgrpTask *task)
+{
+    if (task == NULL)
+        return;
+    for (guint i = 0; i < task->n_members; i++) {
+        g_free(task->members[i].uuid);
+        g_free(task->members[i].name);
+        g_free(task->members[i].outcome);
+        g_free(task->members[i].doing);
+        g_free(task->members[i].error);
+    }
+    g_free(task->members);
+    g_free(task->uuid);
+    g_free(task->name);
+    g_free(task->group);
+    g_free(task->group_name);
+    g_clear_error(&task->error);
+    json_node_unref(task->record);
+    g_free(task);
+}
+
+DomgrpTask *domgrp_task_get(DomgrpConnection *connection, const char *task, GError **error)
+{
+    const char *method = "task.get_record";
+    JsonArray *params = json_array_new();
+    json_array_add_string_element(params, task);
+    g_autoptr(JsonNode) result = domgrp_connection_call(connection, method, params, error);
+    if (result == NULL || !record_check(result, method, error))
+        return NULL;
+    return task_of_record(g_steal_pointer(&result));
+}
+
+/* -- waiting -- */
+
+typedef struct {
+    DomgrpTask *task; /* as it was told last */
+    DomgrpProgress progress;
+    gpointer data;
+} Wait;
+
+static void wait_tell(Wait *wait, DomgrpTask *task)
+{
+    domgrp_task_free(wait->task);
+    wait->task = task;
+    if (wait->progress != NULL)
+        wait->progress(task, wait->data);
+}
+
+static gboolean on_event(JsonObject *event, gpointer data)
+{
+    Wait *wait = data;
+    JsonNode *snapshot = event == NULL ? NULL : json_object_get_member(event, "snapshot");
+    if (snapshot != NULL && JSON_NODE_HOLDS_OBJECT(snapshot))
+        wait_tell(wait, task_of_record(json_node_ref(snapshot)));
+    return !wait->task->ended;
+}
+
+DomgrpTask *domgrp_task_wait(DomgrpConnection *connection, const char *task,
+                             DomgrpProgress progress, gpointer data, GError **error)
+{
+    g_autofree char *class = g_strdup_printf("task/%s", task);
+    const char *classes[] = {class, NULL};
+    Wait wait = {.progress = progress, .data = data};
+    DomgrpTask *first = domgrp_task_get(connection, task, error);
+    if (first == NULL)
+        return NULL;
+    wait_tell(&wait, first);
+    if (!wait.task->ended &&
+        !domgrp_event_follow(connection, classes, on_event, &wait, error)) {
+        domgrp_task_free(wait.task);
+        return NULL;
+    }
+    if (wait.task->error == NULL)
+        return wait.task;
+    g_propagate_error(error, g_steal_pointer(&wait.task->error));
+    domgrp_task_free(wait.task);
+    return NULL;
+}
