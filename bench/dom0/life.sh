@@ -5,29 +5,19 @@
 n=$1 repeats=$2
 
 configs g "$n"
-ready() {
-    i=1
-    while [ "$i" -le "$n" ]; do
-        lab-wait-ready "g$i" || return 1
-        i=$((i + 1))
-    done
-}
-
-r=0
-while [ "$r" -lt "$repeats" ]; do
+for _ in $(seq "$repeats"); do
     timed create_domgrp domgrp create g.grp
-    ready
+    all_ready g "$n"
     timed shutdown_domgrp domgrp shutdown -w g
     timed start_domgrp domgrp start g
-    ready
+    all_ready g "$n"
     timed destroy_domgrp domgrp destroy g
     domgrp delete g
 
     timed create_xl each create g "$n"
-    ready
+    all_ready g "$n"
     timed shutdown_xl each shutdown g "$n"
     each create g "$n"
-    ready
+    all_ready g "$n"
     timed destroy_xl each destroy g "$n"
-    r=$((r + 1))
 done

@@ -21,7 +21,7 @@ for n; do
 done
 
 configs x 1
-xl -q create x1.cfg
+start_guest x1 > /dev/null
 for pid in $(pidof xl); do
     echo "memory_xl_kib $(private_kib "$pid")"
 done
