@@ -138,16 +138,20 @@ typedef struct {
     void (*group_changed)(gpointer data, Group *group);
     void (*group_removed)(gpointer data, const char *uuid, const char *name);
     void (*operation_changed)(gpointer data, Operation *operation); /* new, progress, ended */
+    /* What a member's own end made the daemon do has failed; may be NULL. */
+    void (*member_failed)(gpointer data, Group *group, Member *member, const GError *error);
 } EngineListener;
 
 /*
  * An engine on @host and @journal, which it borrows; @listener and @data
  * outlive it. Loads the journal, compares it with the host and makes the
  * host's groups, reservations and records what the journal says; groups of
- * the hypervisor that the journal does not know are left alone. NULL on error.
+ * the hypervisor that the journal does not know are left alone. @listener is
+ * not called before this returns. NULL on error.
  */
 Engine *engine_new(Host *host, Journal *journal, const EngineListener *listener, gpointer data,
                    GError **error);
+/* Stops no operation and no guest. No callback of the host may come afterwards. */
 void engine_free(Engine *engine);
 
 /* How many members of one operation are worked on at once; at least 1. */
@@ -165,7 +169,11 @@ GPtrArray *engine_operations(Engine *engine);
 Operation *engine_operation_lookup(Engine *engine, const char *uuid, GError **error);
 void operation_get_info(const Operation *operation, OperationInfo *ret_info);
 
-/* -- operations: each is refused at once (NULL, nothing changed), or runs and tells the listener --
+/*
+ * -- operations: each is refused at once (NULL, nothing changed), or runs and
+ * tells the listener; none ends before the function that began it returns.
+ * A create checks its members' files while it runs: what it finds wrong with
+ * them is its error, with the code of the refusal, and nothing was changed --
  */
 
 typedef struct {

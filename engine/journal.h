@@ -65,6 +65,7 @@ typedef struct {
     gboolean (*load)(Journal *journal, GPtrArray **ret_groups, GError **error);
     /* Writes @group whole, in place of what was kept under its UUID. */
     gboolean (*group_put)(Journal *journal, const JournalGroup *group, GError **error);
+    /* Deleting what is not there is no error. */
     gboolean (*group_delete)(Journal *journal, const char *uuid, GError **error);
     /* Writes one member's ours and domid: the hot path of start and reboot. */
     gboolean (*member_put_owner)(Journal *journal, const char *group_uuid, const char *member_uuid,

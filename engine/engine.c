@@ -1,0 +1,391 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The engine's object: its groups and operations to look at, and what it
+ * accepts or refuses at once. How a new one comes to know its groups is in
+ * recover.c.
+ */
+#include "private.h"
+
+#include <string.h>
+
+#define NAME_ROW(enumerator, text) text,
+const char *group_state_name(GroupState state)
+{
+    static const char *const names[] = {GROUP_STATES(NAME_ROW)};
+    return names[state];
+}
+
+const char *member_state_name(MemberState state)
+{
+    static const char *const names[] = {MEMBER_STATES(NAME_ROW)};
+    return names[state];
+}
+
+const char *operation_kind_name(OperationKind kind)
+{
+    static const char *const names[] = {OPERATION_KINDS(NAME_ROW)};
+    return names[kind];
+}
+
+const char *outcome_name(Outcome outcome)
+{
+    static const char *const names[] = {OUTCOMES(NAME_ROW)};
+    return names[outcome];
+}
+#undef NAME_ROW
+
+/* -- the object -- */
+
+Engine *engine_new(Host *host, Journal *journal, const EngineListener *listener, gpointer data,
+                   GError **error)
+{
+    Engine *engine = g_new0(Engine, 1);
+    engine->host = host;
+    engine->journal = journal;
+    engine->listener = listener;
+    engine->listener_data = data;
+    engine->parallel = ENGINE_PARALLEL;
+    engine->groups =
+        g_hash_table_new_full(g_str_hash, g_str_equal, NULL, (GDestroyNotify)group_free);
+    engine->members = g_hash_table_new(g_str_hash, g_str_equal);
+    engine->strangers = g_hash_table_new(NULL, NULL);
+    engine->operations = g_ptr_array_new_with_free_func((GDestroyNotify)operation_free);
+    engine->works = g_ptr_array_new_with_free_func((GDestroyNotify)work_free);
+    if (!engine_recover(engine, error)) {
+        engine_free(engine);
+        return NULL;
+    }
+    return engine;
+}
+
+void engine_free(Engine *engine)
+{
+    if (engine == NULL)
+        return;
+    if (engine->retry != 0)
+        engine->host->ops->timer_cancel(engine->host, engine->retry);
+    engine->host->ops->watch(engine->host, NULL, NULL);
+    g_ptr_array_unref(engine->works);
+    g_ptr_array_unref(engine->operations);
+    g_hash_table_unref(engine->members);
+    g_hash_table_unref(engine->strangers);
+    g_hash_table_unref(engine->groups);
+    g_free(engine);
+}
+
+void engine_set_parallel(Engine *engine, guint parallel)
+{
+    engine->parallel = MAX(parallel, 1);
+}
+
+void engine_tell_group(Group *group)
+{
+    const EngineListener *listener = group->engine->listener;
+    group->told = group_state(group);
+    if (group->engine->live && (group->defined || group->is_default) &&
+        listener->group_changed != NULL)
+        listener->group_changed(group->engine->listener_data, group);
+}
+
+void engine_tell_operation(Operation *operation)
+{
+    const EngineListener *listener = operation->engine->listener;
+    if (operation->engine->live && listener->operation_changed != NULL)
+        listener->operation_changed(operation->engine->listener_data, operation);
+}
+
+void engine_remove_group(Group *group)
+{
+    Engine *engine = group->engine;
+    const EngineListener *listener = engine->listener;
+    for (guint i = 0; i < group->members->len; i++) {
+        MemberNode *member = group->members->pdata[i];
+        g_hash_table_remove(engine->members, member->shown.uuid);
+    }
+    if (group->operation != NULL)
+        for (guint i = 0; i < group->operation->members->len; i++)
+            ((OperationNode *)group->operation->members->pdata[i])->member = NULL;
+    g_hash_table_steal(engine->groups, group->uuid);
+    if (group->defined && listener->group_removed != NULL)
+        listener->group_removed(engine->listener_data, group->uuid, group->name);
+    group_free(group);
+}
+
+/* -- lists and look-ups -- */
+
+static gint compare_groups(gconstpointer a, gconstpointer b)
+{
+    const Group *first = *(Group *const *)a;
+    const Group *second = *(Group *const *)b;
+    if (first->is_default != second->is_default)
+        return first->is_default ? -1 : 1;
+    return strcmp(first->name, second->name);
+}
+
+GPtrArray *engine_groups(Engine *engine)
+{
+    GPtrArray *groups = g_ptr_array_new();
+    GHashTableIter iter;
+    gpointer value;
+    g_hash_table_iter_init(&iter, engine->groups);
+    while (g_hash_table_iter_next(&iter, NULL, &value)) {
+        Group *group = value;
+        if (group->defined || group->is_default)
+            g_ptr_array_add(groups, group);
+    }
+    g_ptr_array_sort(groups, compare_groups);
+    return groups;
+}
+
+static Group *lookup_name(Engine *engine, const char *name)
+{
+    GHashTableIter iter;
+    gpointer value;
+    g_hash_table_iter_init(&iter, engine->groups);
+    while (g_hash_table_iter_next(&iter, NULL, &value))
+        if (strcmp(((Group *)value)->name, name) == 0)
+            return value;
+    return NULL;
+}
+
+Group *engine_group_lookup(Engine *engine, const char *name_or_uuid, GError **error)
+{
+    g_autofree char *lower = g_ascii_strdown(name_or_uuid, -1);
+    Group *group = g_hash_table_lookup(engine->groups, lower);
+    if (group == NULL)
+        group = lookup_name(engine, name_or_uuid);
+    if (group != NULL && (group->defined || group->is_default))
+        return group;
+
+    g_autofree char *shown = g_strescape(name_or_uuid, NULL);
+    g_set_error(error, DOMGRP_ERROR, DOMGRP_ERROR_GROUP_UNKNOWN,
+                "there is no group %.64s: \"domgrp list\" shows those there are", shown);
+    return NULL;
+}
+
+gboolean engine_refresh(Engine *engine, GError **error)
+{
+    return reality_read(engine, TRUE, error);
+}
+
+GPtrArray *engine_operations(Engine *engine)
+{
+    GPtrArray *operations = g_ptr_array_new();
+    for (guint i = engine->operations->len; i > 0; i--)
+        g_ptr_array_add(operations, engine->operations->pdata[i - 1]);
+    return operations;
+}
+
+Operation *engine_operation_lookup(Engine *engine, const char *uuid, GError **error)
+{
+    for (guint i = 0; i < engine->operations->len; i++) {
+        Operation *operation = engine->operations->pdata[i];
+        if (g_ascii_strcasecmp(operation->uuid, uuid) == 0)
+            return operation;
+    }
+    g_autofree char *shown = g_strescape(uuid, NULL);
+    g_set_error(error, DOMGRP_ERROR, DOMGRP_ERROR_TASK_UNKNOWN, "there is no task %.64s", shown);
+    return NULL;
+}
+
+/* -- what is refused at once -- */
+
+static gboolean check_definition(Engine *engine, const EngineDefinition *definition,
+                                 char ret_uuid[DOMGRP_UUID_TEXT], GError **error)
+{
+    if (!domgrp_name_check("group", definition->name, error))
+        return FALSE;
+    if (lookup_name(engine, definition->name) != NULL) {
+        g_set_error(error, DOMGRP_ERROR, DOMGRP_ERROR_NAME_TAKEN,
+                    "there is a group %s already: choose another name or delete that one",
+                    definition->name);
+        return FALSE;
+    }
+    if (definition->uuid == NULL) {
+        g_autofree char *uuid = g_uuid_string_random();
+        memcpy(ret_uuid, uuid, DOMGRP_UUID_TEXT);
+    } else if (!domgrp_uuid_parse(definition->uuid, ret_uuid, error)) {
+        g_prefix_error(error, "%s: ", definition->name);
+        return FALSE;
+    }
+    const Group *taken = g_hash_table_lookup(engine->groups, ret_uuid);
+    if (taken != NULL) {
+        g_set_error(error, DOMGRP_ERROR, DOMGRP_ERROR_UUID_TAKEN,
+                    "the UUID %s of %s belongs to group %s already", ret_uuid, definition->name,
+                    taken->name);
+        return FALSE;
+    }
+    if (definition->n_members == 0) {
+        g_set_error(error, DOMGRP_ERROR, DOMGRP_ERROR_VALUE,
+                    "%s has no members: list their files in members = [ ... ]", definition->name);
+        return FALSE;
+    }
+    if (definition->n_members > ENGINE_MAX_MEMBERS ||
+        g_hash_table_size(engine->groups) >= ENGINE_MAX_GROUPS) {
+        g_set_error(error, DOMGRP_ERROR, DOMGRP_ERROR_GROUP_LIMIT,
+                    "%s does not fit: a host has at most %d groups of at most %d members",
+                    definition->name, ENGINE_MAX_GROUPS, ENGINE_MAX_MEMBERS);
+        return FALSE;
+    }
+    return TRUE;
+}
+
+/* Until its configuration is read a member is called after its file. */
+static void add_file(Operation *operation, const EngineMemberFile *file)
+{
+    OperationNode *node = operation_add_member(operation, NULL);
+    node->path = g_strdup(file->path);
+    node->file = g_strdup(file->text);
+    g_autofree char *name = g_path_get_basename(file->path);
+    if (g_str_has_suffix(name, ".cfg"))
+        name[strlen(name) - strlen(".cfg")] = '\0';
+    g_strlcpy(node->shown.name, name, sizeof node->shown.name);
+}
+
+Operation *engine_create(Engine *engine, const EngineDefinition *definition, GError **error)
+{
+    char uuid[DOMGRP_UUID_TEXT];
+    if (!check_definition(engine, definition, uuid, error))
+        return NULL;
+
+    Group *group = group_new(engine, uuid, definition->name);
+    group->text = g_strdup(definition->text);
+    g_hash_table_insert(engine->groups, group->uuid, group);
+    Operation *operation = operation_new(engine, OPERATION_CREATE, group, NULL, error);
+    if (operation == NULL) {
+        engine_remove_group(group);
+        return NULL;
+    }
+    operation->directory = g_strdup(definition->directory);
+    for (guint i = 0; i < definition->n_members; i++)
+        add_file(operation, &definition->members[i]);
+    return operation;
+}
+
+static gboolean fail_busy(const Group *group, GError **error)
+{
+    const Operation *operation = group->next != NULL ? group->next : group->operation;
+    g_set_error(error, DOMGRP_ERROR, DOMGRP_ERROR_GROUP_BUSY,
+                "%s is busy: its %s runs (task %s); wait until it is done", group->name,
+                kinds[operation->kind].name, operation->uuid);
+    return FALSE;
+}
+
+static gboolean check_operate(const Group *group, OperationKind kind, GError **error)
+{
+    if (group->is_default) {
+        g_set_error(error, DOMGRP_ERROR, DOMGRP_ERROR_GROUP_DEFAULT,
+                    "%s is a default group: %s is for groups made by \"domgrp create\"",
+                    group->name, kinds[kind].name);
+        return FALSE;
+    }
+    const Operation *running = group->operation;
+    if (running == NULL)
+        return TRUE;
+    gboolean gives_way = kinds[kind].supersedes && kinds[running->kind].waits;
+    return (gives_way && group->next == NULL) || fail_busy(group, error);
+}
+
+Operation *engine_operate(Engine *engine, OperationKind kind, const char *name,
+                          const EngineOptions *options, GError **error)
+{
+    g_return_val_if_fail(kind > OPERATION_CREATE && kind < OPERATION_JOIN, NULL);
+    Group *group = engine_group_lookup(engine, name, error);
+    if (group == NULL || !reality_read(engine, FALSE, error) ||
+        !check_operate(group, kind, error) ||
+        (kinds[kind].allowed != NULL && !kinds[kind].allowed(group, error)))
+        return NULL;
+
+    Operation *running = group->operation;
+    Operation *operation = operation_new(engine, kind, group, NULL, error);
+    if (operation == NULL)
+        return NULL;
+    if (options != NULL)
+        operation->options = *options;
+    if (running != NULL)
+        operation_cancel(running,
+                         g_error_new(DOMGRP_ERROR, DOMGRP_ERROR_CANCELLED,
+                                     "%s of %s was cancelled by %s", kinds[running->kind].name,
+                                     group->name, kinds[kind].name));
+    return operation;
+}
+
+/* The domain that @text names, as domains() lists it. */
+static gboolean lookup_domain(Engine *engine, const char *text, HostDomain *ret_domain,
+                              GError **error)
+{
+    Host *host = engine->host;
+    char uuid[DOMGRP_UUID_TEXT];
+    guint32 domid = HOST_DOMID_NONE;
+    if (!domgrp_uuid_parse(text, uuid, NULL) &&
+        !host->ops->domain_lookup(host, text, &domid, uuid, error))
+        return FALSE;
+
+    g_autoptr(GArray) domains = NULL;
+    if (!host->ops->domains(host, &domains, error))
+        return FALSE;
+    for (guint i = 0; i < domains->len; i++) {
+        const HostDomain *domain = &g_array_index(domains, HostDomain, i);
+        if (domain->dying ||
+            (domid != HOST_DOMID_NONE ? domain->domid != domid : strcmp(domain->uuid, uuid) != 0))
+            continue;
+        *ret_domain = *domain;
+        return TRUE;
+    }
+    g_autofree char *shown = g_strescape(text, NULL);
+    g_set_error(error, DOMGRP_ERROR, DOMGRP_ERROR_DOMAIN_UNKNOWN,
+                "no domain %.64s runs: \"xl list\" shows those that do", shown);
+    return FALSE;
+}
+
+static gboolean check_join(const Group *group, const Group *other, const HostDomain *domain,
+                           const char *text, GError **error)
+{
+    if (domain->domid == 0 || group->id == DOMGRP_ID_GROUP0) {
+        g_set_error(error, DOMGRP_ERROR, DOMGRP_ERROR_GROUP_DEFAULT,
+                    domain->domid == 0 ? "domain 0 never leaves %s"
+                                       : "%s is for privileged domains only",
+                    DOMGRP_NAME_GROUP0);
+        return FALSE;
+    }
+    if (group == other || (other == NULL && group->is_default)) {
+        g_set_error(error, DOMGRP_ERROR, DOMGRP_ERROR_GROUP_STATE, "%s is in %s already", text,
+                    group->name);
+        return FALSE;
+    }
+    if (domain->shutdown) {
+        g_set_error(error, DOMGRP_ERROR, DOMGRP_ERROR_GROUP_STATE,
+                    "%s has ended (%s): only a running domain can join a group", text,
+                    host_reason_name(domain->reason));
+        return FALSE;
+    }
+    if (!group->is_default && group->members->len >= ENGINE_MAX_MEMBERS) {
+        g_set_error(error, DOMGRP_ERROR, DOMGRP_ERROR_GROUP_LIMIT,
+                    "%s has %d members, which is all that a group can have", group->name,
+                    ENGINE_MAX_MEMBERS);
+        return FALSE;
+    }
+    if (group->operation != NULL)
+        return fail_busy(group, error);
+    return other == NULL || other->operation == NULL || fail_busy(other, error);
+}
+
+Operation *engine_join(Engine *engine, const char *name, const char *text, GError **error)
+{
+    HostDomain domain;
+    Group *group = engine_group_lookup(engine, name, error);
+    if (group == NULL || !reality_read(engine, FALSE, error) ||
+        !lookup_domain(engine, text, &domain, error))
+        return NULL;
+
+    const MemberNode *member = g_hash_table_lookup(engine->members, domain.uuid);
+    Group *other = member != NULL ? member->group : NULL;
+    if (!check_join(group, other, &domain, text, error))
+        return NULL;
+    Operation *operation = operation_new(engine, OPERATION_JOIN, group, other, error);
+    if (operation == NULL)
+        return NULL;
+    memcpy(operation->domain_uuid, domain.uuid, sizeof operation->domain_uuid);
+    operation->domid = domain.domid;
+    return operation;
+}

@@ -1,0 +1,372 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * A group and its members as data: in memory, in the journal, in the
+ * hypervisor and in xenstore. What is done to them is in operation.c.
+ */
+#include "private.h"
+
+#include <string.h>
+
+HostConfig *config_copy(const HostConfig *config)
+{
+    HostConfig *copy = g_memdup2(config, sizeof *config);
+    copy->name = g_strdup(config->name);
+    copy->json = g_strdup(config->json);
+    return copy;
+}
+
+/* -- in memory -- */
+
+MemberNode *member_new(Group *group, const HostConfig *config)
+{
+    MemberNode *member = g_new0(MemberNode, 1);
+    member->group = group;
+    member->owned_domid = HOST_DOMID_NONE;
+    member->domain.domid = HOST_DOMID_NONE;
+    member->next.domid = HOST_DOMID_NONE;
+    member->kept_domid = HOST_DOMID_NONE;
+    member->needs = g_ptr_array_new();
+    member->shown.domid = HOST_DOMID_NONE;
+    if (config != NULL) {
+        memcpy(member->shown.uuid, config->uuid, sizeof member->shown.uuid);
+        member->shown.name = g_strdup(config->name);
+        member->shown.config = config_copy(config);
+    }
+    return member;
+}
+
+void member_free(MemberNode *member)
+{
+    Host *host = member->group->engine->host;
+    if (member->timer != 0)
+        host->ops->timer_cancel(host, member->timer);
+    g_free(member->shown.name);
+    host_config_free(member->shown.config);
+    g_ptr_array_unref(member->needs);
+    g_free(member);
+}
+
+Group *group_new(Engine *engine, const char *uuid, const char *name)
+{
+    Group *group = g_new0(Group, 1);
+    group->engine = engine;
+    g_strlcpy(group->uuid, uuid, sizeof group->uuid);
+    group->name = g_strdup(name);
+    group->members = g_ptr_array_new_with_free_func((GDestroyNotify)member_free);
+    group->leavers = g_array_new(FALSE, FALSE, sizeof(guint32));
+    group->told = GROUP_STATE_COUNT;
+    return group;
+}
+
+void group_free(Group *group)
+{
+    g_ptr_array_unref(group->members);
+    g_array_unref(group->leavers);
+    g_free(group->name);
+    g_free(group->text);
+    g_free(group);
+}
+
+gboolean member_has_domain(const MemberNode *member)
+{
+    return member->domain.domid != HOST_DOMID_NONE;
+}
+
+gboolean member_runs(const MemberNode *member)
+{
+    return member_has_domain(member) && !member->domain.shutdown;
+}
+
+MemberNode *group_find_member(const Group *group, const char *name_or_uuid)
+{
+    for (guint i = 0; i < group->members->len; i++) {
+        MemberNode *member = group->members->pdata[i];
+        if (g_strcmp0(member->shown.name, name_or_uuid) == 0 ||
+            g_ascii_strcasecmp(member->shown.uuid, name_or_uuid) == 0)
+            return member;
+    }
+    return NULL;
+}
+
+GArray *group_domids(const Group *group)
+{
+    GArray *domids = g_array_new(FALSE, FALSE, sizeof(guint32));
+    for (guint i = 0; i < group->members->len; i++) {
+        MemberNode *member = group->members->pdata[i];
+        if (member_has_domain(member))
+            g_array_append_val(domids, member->domain.domid);
+    }
+    return domids;
+}
+
+gboolean group_idle(const Group *group)
+{
+    if (group->operation != NULL)
+        return FALSE;
+    for (guint i = 0; i < group->members->len; i++)
+        if (((MemberNode *)group->members->pdata[i])->work != NULL)
+            return FALSE;
+    return TRUE;
+}
+
+static guint group_running(const Group *group)
+{
+    guint running = 0;
+    for (guint i = 0; i < group->members->len; i++)
+        running += member_runs(group->members->pdata[i]);
+    return running;
+}
+
+gboolean group_stopped(const Group *group)
+{
+    return group_running(group) == 0;
+}
+
+GroupState group_state(const Group *group)
+{
+    if (group->is_default)
+        return GROUP_DEFAULT;
+    if (group->operation != NULL && group->operation->undoing)
+        return GROUP_STOPPING;
+    if (group->operation != NULL && kinds[group->operation->kind].during != GROUP_STATE_COUNT)
+        return kinds[group->operation->kind].during;
+    if (group->paused)
+        return GROUP_PAUSED;
+
+    guint running = group_running(group);
+    if (running == 0)
+        return GROUP_STOPPED;
+    return running == group->members->len ? GROUP_RUNNING : GROUP_PARTIAL;
+}
+
+void group_get_info(const Group *group, GroupInfo *ret_info)
+{
+    GroupInfo info = {
+        .name = group->name,
+        .id = group->id,
+        .is_default = group->is_default,
+        .paused = group->paused,
+        .state = group_state(group),
+        .operation = group->operation,
+        .members = group->members,
+    };
+    memcpy(info.uuid, group->uuid, sizeof info.uuid);
+    for (guint i = 0; i < group->members->len; i++) {
+        const Member *member = group->members->pdata[i];
+        info.memory_kib += member->memory_kib;
+        info.cpu_time_us += member->cpu_time_us;
+    }
+    *ret_info = info;
+}
+
+/* -- in the journal -- */
+
+gboolean group_store(Group *group, GError **error)
+{
+    Engine *engine = group->engine;
+    g_autoptr(JournalGroup) record = journal_group_new();
+    memcpy(record->uuid, group->uuid, sizeof record->uuid);
+    record->name = g_strdup(group->name);
+    record->id = group->id;
+    record->text = g_strdup(group->text);
+    record->paused = group->paused;
+    memcpy(record->boot_id, engine->facts.boot_id, sizeof record->boot_id);
+
+    for (guint i = 0; i < group->members->len; i++) {
+        const MemberNode *member = group->members->pdata[i];
+        JournalMember *kept = journal_member_new();
+        memcpy(kept->uuid, member->shown.uuid, sizeof kept->uuid);
+        kept->name = g_strdup(member->shown.name);
+        kept->json = g_strdup(member->shown.config->json);
+        kept->ours = member->owned;
+        kept->domid = member->owned_domid;
+        g_ptr_array_add(record->members, kept);
+    }
+    return engine->journal->ops->group_put(engine->journal, record, error);
+}
+
+gboolean member_store_owner(MemberNode *member, gboolean owned, guint32 domid, GError **error)
+{
+    Journal *journal = member->group->engine->journal;
+    if (member->owned == owned && member->owned_domid == domid)
+        return TRUE;
+    if (!journal->ops->member_put_owner(journal, member->group->uuid, member->shown.uuid, owned,
+                                        domid, error))
+        return FALSE;
+    member->owned = owned;
+    member->owned_domid = domid;
+    return TRUE;
+}
+
+/* -- in the hypervisor -- */
+
+/* The hypervisor's group of this UUID, if it has one. */
+static gboolean group_find(Group *group, gboolean *ret_found, GError **error)
+{
+    Host *host = group->engine->host;
+    g_autoptr(GArray) groups = NULL;
+    if (!host->ops->groups(host, &groups, error))
+        return FALSE;
+
+    *ret_found = FALSE;
+    for (guint i = 0; i < groups->len; i++) {
+        const HostGroup *found = &g_array_index(groups, HostGroup, i);
+        if (strcmp(found->uuid, group->uuid) != 0)
+            continue;
+        group->id = found->id;
+        group->paused = found->paused;
+        *ret_found = TRUE;
+    }
+    return TRUE;
+}
+
+/* An id for a host whose hypervisor gives none: the lowest that is free. */
+static guint32 choose_id(const Group *group)
+{
+    g_autoptr(GHashTable) taken = g_hash_table_new(NULL, NULL);
+    GHashTableIter iter;
+    gpointer value;
+    g_hash_table_iter_init(&iter, group->engine->groups);
+    while (g_hash_table_iter_next(&iter, NULL, &value))
+        if (value != group)
+            g_hash_table_add(taken, GUINT_TO_POINTER(((Group *)value)->id));
+
+    guint32 id = MAX(group->id, 1);
+    if (!g_hash_table_contains(taken, GUINT_TO_POINTER(id)))
+        return id;
+    for (id = 1; g_hash_table_contains(taken, GUINT_TO_POINTER(id));)
+        id++;
+    return id;
+}
+
+static gboolean group_make_object(Group *group, GError **error)
+{
+    Host *host = group->engine->host;
+    gboolean found;
+    if (!group_find(group, &found, error))
+        return FALSE;
+    if (found)
+        return TRUE;
+
+    guint32 wanted = group->id;
+    group->paused = FALSE;
+    if (wanted != 0 && host->ops->group_create(host, group->uuid, &wanted, NULL))
+        return TRUE;
+    wanted = 0;
+    if (!host->ops->group_create(host, group->uuid, &wanted, error))
+        return FALSE;
+    group->id = wanted;
+    return TRUE;
+}
+
+gboolean member_place(MemberNode *member, GError **error)
+{
+    Group *group = member->group;
+    Host *host = group->engine->host;
+    if (!group->engine->facts.has_groups || !member_has_domain(member) ||
+        member->domain.group_id == group->id)
+        return TRUE;
+    if (!host->ops->group_join(host, group->id, member->domain.domid, member->shown.uuid, error))
+        return FALSE;
+    member->domain.group_id = group->id;
+    return TRUE;
+}
+
+gboolean group_make(Group *group, GError **error)
+{
+    Engine *engine = group->engine;
+    Host *host = engine->host;
+    if (!engine->facts.has_groups) {
+        group->id = choose_id(group);
+        group->in_hypervisor = TRUE;
+        return TRUE;
+    }
+    if (!group_make_object(group, error))
+        return FALSE;
+    for (guint i = 0; i < group->members->len; i++) {
+        MemberNode *member = group->members->pdata[i];
+        if (!host->ops->group_reserve(host, group->id, member->shown.uuid, error) ||
+            !member_place(member, error))
+            return FALSE;
+    }
+    group->in_hypervisor = TRUE;
+    return TRUE;
+}
+
+/* Domains that are in the hypervisor's group but no members: ended ones that are kept. */
+static gboolean group_dismiss(Group *group, GError **error)
+{
+    Host *host = group->engine->host;
+    g_autoptr(GArray) domains = NULL;
+    if (!host->ops->domains(host, &domains, error))
+        return FALSE;
+    for (guint i = 0; i < domains->len; i++) {
+        const HostDomain *domain = &g_array_index(domains, HostDomain, i);
+        if (domain->group_id == group->id && !domain->dying &&
+            !host->ops->group_join(host, DOMGRP_ID_NULL, domain->domid, domain->uuid, error))
+            return FALSE;
+    }
+    return TRUE;
+}
+
+gboolean group_unmake(Group *group, GError **error)
+{
+    Engine *engine = group->engine;
+    Host *host = engine->host;
+    group->in_hypervisor = FALSE;
+    if (!engine->facts.has_groups)
+        return TRUE;
+
+    gboolean found;
+    gboolean paused = group->paused;
+    if (!group_find(group, &found, error))
+        return FALSE;
+    group->paused = paused;
+    if (!found)
+        return TRUE;
+    /* Some reservations may never have been made; the one that matters fails the next call. */
+    for (guint i = 0; i < group->members->len; i++)
+        host->ops->group_unreserve(host, group->id,
+                                   ((MemberNode *)group->members->pdata[i])->shown.uuid, NULL);
+    return group_dismiss(group, error) && host->ops->group_destroy(host, group->id, error);
+}
+
+/* -- in xenstore -- */
+
+void group_record(const Group *group, HostRecord *ret_record)
+{
+    guint n = group->members->len;
+    const char **names = g_new(const char *, n + 1);
+    const char **uuids = g_new(const char *, n + 1);
+    for (guint i = 0; i < n; i++) {
+        const Member *member = group->members->pdata[i];
+        names[i] = member->name;
+        uuids[i] = member->uuid;
+    }
+    *ret_record = (HostRecord){.id = group->id,
+                               .name = group->name,
+                               .n_members = n,
+                               .member_names = names,
+                               .member_uuids = uuids};
+    memcpy(ret_record->uuid, group->uuid, sizeof ret_record->uuid);
+}
+
+void host_record_clear(HostRecord *record)
+{
+    g_free((gpointer)record->member_names);
+    g_free((gpointer)record->member_uuids);
+}
+
+void group_publish(Group *group)
+{
+    group->publish = !group->is_default;
+    group->engine->again = TRUE;
+}
+
+void group_publish_run(Group *group)
+{
+    if (!group->publish || group->publisher != NULL || !group->in_hypervisor)
+        return;
+    group->publish = FALSE;
+    group->publisher = work_new(group->engine, NULL, NULL, group, NULL, steps_publish);
+}

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What every host shares: configurations and the names of reasons. */
+#include "host.h"
+
+void host_config_free(HostConfig *config)
+{
+    if (config == NULL)
+        return;
+    g_free(config->name);
+    g_free(config->json);
+    g_free(config);
+}
+
+const char *host_reason_name(HostReason reason)
+{
+    static const char *const names[] = {
+        [HOST_REASON_POWEROFF] = "poweroff", [HOST_REASON_REBOOT] = "reboot",
+        [HOST_REASON_SUSPEND] = "suspend",   [HOST_REASON_CRASH] = "crash",
+        [HOST_REASON_WATCHDOG] = "watchdog", [HOST_REASON_SOFT_RESET] = "soft reset",
+    };
+    return reason < G_N_ELEMENTS(names) ? names[reason] : "unknown";
+}

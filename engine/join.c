@@ -1,0 +1,181 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The steps of a join: a running domain moves into a group, out of another
+ * or out of the Null-Group, with its definition. The journal first, then the
+ * hypervisor; what a failure leaves is put back.
+ */
+#include "private.h"
+
+#include <string.h>
+
+static void retrieved(gpointer data, HostConfig *config, const GError *error)
+{
+    Work *work = data;
+    work->operation->config = config;
+    work_called(work, error);
+}
+
+StepResult join_retrieve(Work *work, GError **error)
+{
+    Operation *operation = work->operation;
+    if (operation->other != NULL || operation->group->is_default)
+        return STEP_DONE;
+    Host *host = work->engine->host;
+    host->ops->config_retrieve(host, operation->domid, retrieved, work);
+    return STEP_CALL;
+}
+
+/* The member that moves: @from's, or a new one. NULL on error. */
+static MemberNode *take_member(Operation *operation, GError **error)
+{
+    Engine *engine = operation->engine;
+    Group *to = operation->group;
+    const HostConfig *config = operation->config;
+    if (operation->other != NULL) {
+        MemberNode *member = g_hash_table_lookup(engine->members, operation->domain_uuid);
+        config = member->shown.config;
+        guint index = 0;
+        if (!to->is_default && group_find_member(to, config->name) != NULL) {
+            g_set_error(error, DOMGRP_ERROR, DOMGRP_ERROR_MEMBER_DUPLICATE,
+                        "%s has a member named %s already", to->name, config->name);
+            return NULL;
+        }
+        g_ptr_array_find(operation->other->members, member, &index);
+        return g_ptr_array_steal_index(operation->other->members, index);
+    }
+    if (strcmp(config->uuid, operation->domain_uuid) != 0) {
+        g_set_error(error, DOMGRP_ERROR, DOMGRP_ERROR_HOST,
+                    "the configuration of domain %u is that of another domain, %s",
+                    operation->domid, config->uuid);
+        return NULL;
+    }
+    if (!domgrp_name_check("member", config->name, error) ||
+        !engine_check_elsewhere(engine, config, NULL, error))
+        return NULL;
+    MemberNode *member = member_new(to, config);
+    member->domain.domid = operation->domid;
+    g_strlcpy(member->domain.uuid, operation->domain_uuid, sizeof member->domain.uuid);
+    g_hash_table_insert(engine->members, member->shown.uuid, member);
+    return member;
+}
+
+/* Gives the member back to where it came from. */
+static void return_member(Operation *operation, MemberNode *member, guint index)
+{
+    if (!operation->group->is_default)
+        g_ptr_array_steal_index(operation->group->members, operation->group->members->len - 1);
+    if (operation->other != NULL) {
+        member->group = operation->other;
+        g_hash_table_insert(operation->engine->members, member->shown.uuid, member);
+        g_ptr_array_insert(operation->other->members, (gint)index, member);
+    } else {
+        g_hash_table_remove(operation->engine->members, member->shown.uuid);
+        member_free(member);
+    }
+}
+
+static gboolean store(Operation *operation, GError **error)
+{
+    return (operation->group->is_default || group_store(operation->group, error)) &&
+           (operation->other == NULL || group_store(operation->other, error));
+}
+
+static gboolean move(Operation *operation, const MemberNode *member, GError **error)
+{
+    Host *host = operation->engine->host;
+    const char *uuid = member->shown.uuid;
+    guint32 to = operation->group->id;
+    if (!operation->engine->facts.has_groups)
+        return TRUE;
+    if (operation->other != NULL &&
+        !host->ops->group_unreserve(host, operation->other->id, uuid, error))
+        return FALSE;
+    if (!operation->group->is_default && !host->ops->group_reserve(host, to, uuid, error))
+        return FALSE;
+    return host->ops->group_join(host, to, operation->domid, uuid, error);
+}
+
+/* The opposite of move(), however far that came. */
+static void move_back(Operation *operation, const MemberNode *member)
+{
+    Host *host = operation->engine->host;
+    const char *uuid = member->shown.uuid;
+    guint32 from = operation->other != NULL ? operation->other->id : DOMGRP_ID_NULL;
+    if (!operation->engine->facts.has_groups)
+        return;
+    if (!operation->group->is_default)
+        host->ops->group_unreserve(host, operation->group->id, uuid, NULL);
+    if (operation->other != NULL)
+        host->ops->group_reserve(host, from, uuid, NULL);
+    host->ops->group_join(host, from, operation->domid, uuid, NULL);
+}
+
+static void forget_definition(Operation *operation, MemberNode *member)
+{
+    g_hash_table_remove(operation->engine->members, member->shown.uuid);
+    g_array_append_val(operation->other->leavers, operation->domid);
+    member->group = operation->other;
+    member_free(member);
+}
+
+StepResult join_commit(Work *work, GError **error)
+{
+    Operation *operation = work->operation;
+    Group *to = operation->group;
+    Group *from = operation->other;
+    MemberNode *member = g_hash_table_lookup(work->engine->members, operation->domain_uuid);
+    guint index = 0;
+    if (from != NULL) {
+        if (member->work != NULL)
+            return STEP_WATCH;
+        g_ptr_array_find(from->members, member, &index);
+    }
+
+    member = take_member(operation, error);
+    if (member == NULL)
+        return STEP_FAILED;
+    member->group = to;
+    if (!to->is_default)
+        g_ptr_array_add(to->members, member);
+    gboolean stored = store(operation, error);
+    if (!stored || !move(operation, member, error)) {
+        if (stored)
+            move_back(operation, member);
+        return_member(operation, member, index);
+        store(operation, NULL);
+        return STEP_FAILED;
+    }
+
+    if (to->is_default)
+        forget_definition(operation, member);
+    else
+        group_publish(to);
+    if (from != NULL)
+        group_publish(from);
+    if (from != NULL)
+        engine_tell_group(from);
+    engine_tell_group(to);
+    return STEP_DONE;
+}
+
+static void joined_paused(gpointer work, const HostPause *pause, const GError *error)
+{
+    work_called(work, error);
+}
+
+/* Without the hypervisor's help the domain takes over the group's pause here. */
+StepResult join_pause(Work *work, GError **error)
+{
+    Operation *operation = work->operation;
+    Host *host = work->engine->host;
+    gboolean was = operation->other != NULL && operation->other->paused;
+    gboolean is = operation->group->paused;
+    if (work->engine->facts.has_groups || was == is)
+        return STEP_DONE;
+    if (is)
+        host->ops->group_pause(host, operation->group->id, 1, &operation->domid, joined_paused,
+                               work);
+    else
+        host->ops->group_unpause(host, operation->other->id, 1, &operation->domid, work_done, work);
+    return STEP_CALL;
+}

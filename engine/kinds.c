@@ -1,0 +1,260 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The kinds of operations: one row each, made of steps. */
+#include "private.h"
+
+#include <string.h>
+
+#define AS_IT_IS MEMBER_STATE_COUNT
+
+/* -- when a group may be operated on -- */
+
+static gboolean refuse(const Group *group, GError **error, const char *why)
+{
+    g_set_error(error, DOMGRP_ERROR, DOMGRP_ERROR_GROUP_STATE, "%s %s", group->name, why);
+    return FALSE;
+}
+
+static gboolean not_paused(const Group *group, GError **error)
+{
+    if (!group->paused)
+        return TRUE;
+    g_set_error(error, DOMGRP_ERROR, DOMGRP_ERROR_GROUP_STATE,
+                "%s is paused, so its guests cannot answer: \"domgrp unpause %s\" first",
+                group->name, group->name);
+    return FALSE;
+}
+
+static gboolean no_domain_kept(const Group *group, GError **error)
+{
+    for (guint i = 0; i < group->members->len; i++) {
+        const MemberNode *member = group->members->pdata[i];
+        if (!member_has_domain(member) || member_runs(member))
+            continue;
+        g_set_error(error, DOMGRP_ERROR, DOMGRP_ERROR_GROUP_STATE,
+                    "%s has ended but its domain %u is still there: end it with "
+                    "\"domgrp destroy %s\"",
+                    member->shown.name, member->domain.domid, group->name);
+        return FALSE;
+    }
+    return TRUE;
+}
+
+static gboolean selects_stopped(const MemberNode *member)
+{
+    return !member_has_domain(member);
+}
+
+/* A domain that is being built exists, or will by the time that the work on it ends. */
+static gboolean selects_existing(const MemberNode *member)
+{
+    return member_has_domain(member) || member->work != NULL;
+}
+
+static gboolean may_start(Group *group, GError **error)
+{
+    if (!not_paused(group, error) || !no_domain_kept(group, error))
+        return FALSE;
+    if (group->members->len == 0)
+        return refuse(group, error, "has no members to start: join a domain to it");
+
+    g_autoptr(GPtrArray) configs = g_ptr_array_new();
+    for (guint i = 0; i < group->members->len; i++) {
+        const MemberNode *member = group->members->pdata[i];
+        if (selects_stopped(member))
+            g_ptr_array_add(configs, member->shown.config);
+    }
+    if (configs->len == 0)
+        return refuse(group, error, "is already running");
+    return engine_check_memory(group->engine, group->name, configs, error);
+}
+
+static gboolean may_ask(Group *group, GError **error)
+{
+    if (!not_paused(group, error))
+        return FALSE;
+    if (group_stopped(group))
+        return refuse(group, error, "is not running");
+    return TRUE;
+}
+
+static gboolean may_destroy(Group *group, GError **error)
+{
+    for (guint i = 0; i < group->members->len; i++)
+        if (selects_existing(group->members->pdata[i]))
+            return TRUE;
+    return group->paused || refuse(group, error, "is not running: there is nothing to destroy");
+}
+
+static gboolean may_delete(Group *group, GError **error)
+{
+    if (!group_stopped(group) || !group_idle(group))
+        return refuse(group, error, "is running: shut it down or destroy it first");
+    return no_domain_kept(group, error);
+}
+
+static gboolean may_pause(Group *group, GError **error)
+{
+    if (!group->paused && group_stopped(group))
+        return refuse(group, error, "is not running: there is nothing to pause");
+    return TRUE;
+}
+
+/* -- lists of steps -- */
+
+const Step steps_end[] = {
+    {step_destroy, "destroying", MEMBER_STOPPING},
+    {step_gone, "destroying", MEMBER_STOPPING},
+    {step_disown, "destroying", MEMBER_STOPPING},
+    {0},
+};
+
+static const Step steps_start[] = {
+    {step_end_if_running, NULL, AS_IT_IS},
+    {step_intend, "building", MEMBER_STARTING},
+    {step_build, "building", MEMBER_STARTING},
+    {step_place, "building", MEMBER_STARTING},
+    {step_unpause, "starting", MEMBER_STARTING},
+    {step_own, "starting", MEMBER_STARTING},
+    {0},
+};
+
+/* Beginning where the guest has ended and the domain is ours. */
+#define STEPS_ACT(unless_restart)                                                                  \
+    {step_decide, NULL, AS_IT_IS}, {step_coredump, "dumping its memory", AS_IT_IS},                \
+        {step_keep, NULL, AS_IT_IS}, {step_destroy, "destroying", MEMBER_STOPPING},                \
+        {step_gone, "destroying", MEMBER_STOPPING}, {unless_restart, NULL, MEMBER_STOPPING},       \
+        {step_intend, "building", MEMBER_STARTING}, {step_build, "building", MEMBER_STARTING},     \
+        {step_place, "building", MEMBER_STARTING}, {step_unpause, "starting", MEMBER_STARTING},    \
+        {step_own, "starting", MEMBER_STARTING},                                                   \
+    {                                                                                              \
+        0                                                                                          \
+    }
+
+const Step steps_act[] = {STEPS_ACT(step_end_unless_restart)};
+
+static const Step steps_shutdown[] = {
+    {step_ask, "asking the guest", MEMBER_STOPPING},
+    {step_wait_end, "waiting for the guest", MEMBER_STOPPING},
+    {step_wait_gone, "waiting for xl", MEMBER_STOPPING},
+    STEPS_ACT(step_end_unless_restart),
+};
+
+static const Step steps_reboot[] = {
+    {step_ask, "asking the guest", MEMBER_STOPPING},
+    {step_wait_end, "waiting for the guest", MEMBER_STOPPING},
+    {step_wait_back, "waiting for xl", MEMBER_STOPPING},
+    STEPS_ACT(step_fail_unless_restart),
+};
+
+const Step steps_restart[] = {
+    {step_destroy, "destroying", MEMBER_STOPPING}, {step_gone, "destroying", MEMBER_STOPPING},
+    {step_intend, "building", MEMBER_STARTING},    {step_build, "building", MEMBER_STARTING},
+    {step_place, "building", MEMBER_STARTING},     {step_unpause, "starting", MEMBER_STARTING},
+    {step_own, "starting", MEMBER_STARTING},       {0},
+};
+
+const Step steps_publish[] = {
+    {group_step_dismiss, NULL, AS_IT_IS}, {group_step_publish, NULL, AS_IT_IS}, {0}};
+
+static const Step steps_read[] = {{create_read, "reading its configuration", AS_IT_IS}, {0}};
+static const Step steps_check[] = {{create_check, NULL, AS_IT_IS}, {0}};
+static const Step steps_define[] = {{create_define, NULL, AS_IT_IS},
+                                    {group_step_make, NULL, AS_IT_IS},
+                                    {group_step_publish, NULL, AS_IT_IS},
+                                    {0}};
+static const Step steps_forget[] = {{group_step_unpublish, NULL, AS_IT_IS},
+                                    {group_step_unmake, NULL, AS_IT_IS},
+                                    {group_step_delete, NULL, AS_IT_IS},
+                                    {group_step_forget, NULL, AS_IT_IS},
+                                    {0}};
+static const Step steps_remake[] = {
+    {group_step_make, NULL, AS_IT_IS}, {group_step_publish, NULL, AS_IT_IS}, {0}};
+static const Step steps_pause[] = {
+    {group_step_pause_store, NULL, AS_IT_IS}, {group_step_pause, NULL, AS_IT_IS}, {0}};
+static const Step steps_pause_undo[] = {
+    {group_step_unpause_undo, NULL, AS_IT_IS}, {group_step_unpause_store, NULL, AS_IT_IS}, {0}};
+static const Step steps_unpause[] = {
+    {group_step_unpause, NULL, AS_IT_IS}, {group_step_unpause_store, NULL, AS_IT_IS}, {0}};
+static const Step steps_join[] = {{join_retrieve, NULL, AS_IT_IS},
+                                  {join_commit, NULL, AS_IT_IS},
+                                  {join_pause, NULL, AS_IT_IS},
+                                  {0}};
+
+/* -- the table -- */
+
+static const Phase phases_create[] = {
+    {DIRECTION_FORWARD, TRUE, steps_read, NULL},
+    {DIRECTION_NONE, TRUE, steps_check, NULL},
+    {DIRECTION_NONE, FALSE, steps_define, steps_forget},
+    {DIRECTION_FORWARD, FALSE, steps_start, steps_end},
+    {0},
+};
+static const Phase phases_start[] = {{DIRECTION_FORWARD, FALSE, steps_start, steps_end}, {0}};
+static const Phase phases_shutdown[] = {{DIRECTION_REVERSE, FALSE, steps_shutdown, NULL}, {0}};
+static const Phase phases_reboot[] = {{DIRECTION_FORWARD, FALSE, steps_reboot, NULL}, {0}};
+static const Phase phases_destroy[] = {
+    {DIRECTION_REVERSE, FALSE, steps_end, NULL}, {DIRECTION_NONE, FALSE, steps_unpause, NULL}, {0}};
+static const Phase phases_delete[] = {{DIRECTION_NONE, FALSE, steps_forget, steps_remake}, {0}};
+static const Phase phases_pause[] = {{DIRECTION_NONE, FALSE, steps_pause, steps_pause_undo}, {0}};
+static const Phase phases_unpause[] = {{DIRECTION_NONE, FALSE, steps_unpause, NULL}, {0}};
+static const Phase phases_join[] = {{DIRECTION_NONE, FALSE, steps_join, NULL}, {0}};
+
+const Kind kinds[OPERATION_KIND_COUNT] = {
+    [OPERATION_CREATE] = {.name = "create",
+                          .policy = POLICY_ROLLBACK,
+                          .during = GROUP_STARTING,
+                          .phases = phases_create},
+    [OPERATION_START] = {.name = "start",
+                         .policy = POLICY_ROLLBACK,
+                         .during = GROUP_STARTING,
+                         .allowed = may_start,
+                         .selects = selects_stopped,
+                         .phases = phases_start},
+    [OPERATION_SHUTDOWN] = {.name = "shutdown",
+                            .policy = POLICY_CONTINUE,
+                            .during = GROUP_STOPPING,
+                            .allowed = may_ask,
+                            .selects = member_runs,
+                            .waits = TRUE,
+                            .phases = phases_shutdown},
+    [OPERATION_REBOOT] = {.name = "reboot",
+                          .policy = POLICY_CONTINUE,
+                          .during = GROUP_STATE_COUNT,
+                          .allowed = may_ask,
+                          .selects = member_runs,
+                          .waits = TRUE,
+                          .phases = phases_reboot},
+    [OPERATION_DESTROY] = {.name = "destroy",
+                           .policy = POLICY_CONTINUE,
+                           .during = GROUP_STOPPING,
+                           .allowed = may_destroy,
+                           .selects = selects_existing,
+                           .supersedes = TRUE,
+                           .phases = phases_destroy},
+    [OPERATION_DELETE] = {.name = "delete",
+                          .policy = POLICY_ROLLBACK,
+                          .during = GROUP_STATE_COUNT,
+                          .allowed = may_delete,
+                          .phases = phases_delete},
+    [OPERATION_PAUSE] = {.name = "pause",
+                         .policy = POLICY_ROLLBACK,
+                         .during = GROUP_STATE_COUNT,
+                         .allowed = may_pause,
+                         .phases = phases_pause},
+    [OPERATION_UNPAUSE] = {.name = "unpause",
+                           .policy = POLICY_ROLLBACK,
+                           .during = GROUP_STATE_COUNT,
+                           .phases = phases_unpause},
+    [OPERATION_JOIN] = {.name = "join",
+                        .policy = POLICY_ROLLBACK,
+                        .during = GROUP_STATE_COUNT,
+                        .phases = phases_join},
+};
+
+OperationKind operation_kind_lookup(const char *name)
+{
+    OperationKind kind = 0;
+    while (kind < OPERATION_KIND_COUNT && strcmp(kinds[kind].name, name) != 0)
+        kind++;
+    return kind;
+}

@@ -1,0 +1,244 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * What domains() says, made into the states of members and groups; and what
+ * the daemon does by itself about a domain of its own whose guest has ended.
+ */
+#include "private.h"
+
+#include <string.h>
+
+/* -- members of defined groups -- */
+
+static gboolean is_building(const MemberNode *member)
+{
+    const Work *work = member->work;
+    return work != NULL && work->steps[work->next].run != NULL &&
+           work->steps[work->next].state == MEMBER_STARTING;
+}
+
+static MemberState member_state(const MemberNode *member)
+{
+    const Work *work = member->work;
+    if (work != NULL && work->steps[work->next].run != NULL &&
+        work->steps[work->next].state != MEMBER_STATE_COUNT)
+        return work->steps[work->next].state;
+
+    const HostDomain *domain = &member->domain;
+    if (!member_has_domain(member))
+        return member->owned && member->owned_domid != HOST_DOMID_NONE ? MEMBER_AWAY
+                                                                       : MEMBER_STOPPED;
+    if (domain->shutdown)
+        return domain->reason == HOST_REASON_CRASH || domain->reason == HOST_REASON_WATCHDOG
+                   ? MEMBER_CRASHED
+                   : MEMBER_SHUTDOWN;
+    return domain->paused || member->group->paused ? MEMBER_PAUSED : MEMBER_RUNNING;
+}
+
+/* Returns whether something changed that people would want to hear of. */
+static gboolean member_show(MemberNode *member)
+{
+    Member *shown = &member->shown;
+    const HostDomain *domain = &member->domain;
+    gboolean exists = member_has_domain(member);
+    MemberState state = member_state(member);
+    gboolean ours = exists && member->owned && member->owned_domid == domain->domid;
+    gboolean changed =
+        shown->state != state || shown->domid != domain->domid || shown->ours != ours;
+
+    shown->state = state;
+    shown->domid = domain->domid;
+    shown->ours = ours;
+    shown->memory_kib = exists ? domain->memory_kib : 0;
+    shown->cpu_time_us = exists ? domain->cpu_time_us : 0;
+    shown->vcpus = exists ? domain->vcpus : 0;
+    return changed;
+}
+
+static gboolean member_apply(MemberNode *member)
+{
+    guint32 before = member->domain.domid;
+    member->domain = member->next;
+    member->next.domid = HOST_DOMID_NONE;
+    guint32 domid = member->domain.domid;
+
+    if (domid != before && domid != HOST_DOMID_NONE && member->group->in_hypervisor) {
+        member_place(member, NULL);
+        if (!is_building(member) && domid != member->owned_domid) {
+            /* Somebody else created it. What cannot be noted now is noted by the next start. */
+            if (member->work == NULL)
+                member_store_owner(member, FALSE, HOST_DOMID_NONE, NULL);
+            group_publish(member->group);
+        }
+    }
+    return member_show(member);
+}
+
+/* -- domains of the default groups -- */
+
+static Group *default_group(Engine *engine, const HostDomain *domain)
+{
+    if (domain->domid == 0 || domain->group_id == DOMGRP_ID_GROUP0)
+        return engine->group0;
+    if (!engine->facts.has_groups || domain->group_id == DOMGRP_ID_NULL)
+        return engine->null;
+    return NULL;
+}
+
+static void stranger_take(Engine *engine, const HostDomain *domain)
+{
+    Group *group = default_group(engine, domain);
+    if (group == NULL)
+        return;
+
+    gpointer key = GUINT_TO_POINTER(domain->domid);
+    MemberNode *member = g_hash_table_lookup(engine->strangers, key);
+    if (member == NULL || member->group != group || strcmp(member->shown.uuid, domain->uuid) != 0) {
+        member = member_new(group, NULL);
+        memcpy(member->shown.uuid, domain->uuid, sizeof member->shown.uuid);
+        g_ptr_array_add(group->members, member);
+        g_hash_table_insert(engine->strangers, key, member);
+    }
+    member->next = *domain;
+}
+
+static gboolean default_apply(Group *group, gboolean names)
+{
+    Host *host = group->engine->host;
+    gboolean changed = FALSE;
+    for (guint i = 0; i < group->members->len;) {
+        MemberNode *member = group->members->pdata[i];
+        member->domain = member->next;
+        member->next.domid = HOST_DOMID_NONE;
+        if (!member_has_domain(member)) {
+            gpointer key = GUINT_TO_POINTER(member->shown.domid);
+            if (g_hash_table_lookup(group->engine->strangers, key) == member)
+                g_hash_table_remove(group->engine->strangers, key);
+            g_ptr_array_remove_index(group->members, i);
+            changed = TRUE;
+            continue;
+        }
+        if (names || member->shown.name == NULL) {
+            g_free(member->shown.name);
+            member->shown.name = host->ops->domain_name(host, member->domain.domid);
+        }
+        changed = member_show(member) || changed;
+        i++;
+    }
+    return changed;
+}
+
+/* -- all of it -- */
+
+static gboolean group_apply(Group *group)
+{
+    gboolean changed = FALSE;
+    for (guint i = 0; i < group->members->len; i++)
+        changed = member_apply(group->members->pdata[i]) || changed;
+    return changed;
+}
+
+gboolean reality_read(Engine *engine, gboolean names, GError **error)
+{
+    g_autoptr(GArray) domains = NULL;
+    if (!engine->host->ops->domains(engine->host, &domains, error))
+        return FALSE;
+
+    for (guint i = 0; i < domains->len; i++) {
+        const HostDomain *domain = &g_array_index(domains, HostDomain, i);
+        MemberNode *member = g_hash_table_lookup(engine->members, domain->uuid);
+        if (domain->dying)
+            continue;
+        if (member != NULL)
+            member->next = *domain; /* of two, the newer: a restart overlaps */
+        else
+            stranger_take(engine, domain);
+    }
+
+    GHashTableIter iter;
+    gpointer value;
+    g_hash_table_iter_init(&iter, engine->groups);
+    while (g_hash_table_iter_next(&iter, NULL, &value)) {
+        Group *group = value;
+        gboolean changed = group->is_default ? default_apply(group, names) : group_apply(group);
+        if (changed || group->told != group_state(group))
+            engine_tell_group(group);
+    }
+    return TRUE;
+}
+
+/* -- what the daemon does by itself -- */
+
+static void act_timeout(gpointer data)
+{
+    MemberNode *member = data;
+    member->timer = 0;
+    engine_turn(member->group->engine);
+}
+
+/* Whether the group's operation does what is to be done about @member. */
+static gboolean operation_acts(const MemberNode *member)
+{
+    const Operation *operation = member->group->operation;
+    if (operation == NULL)
+        return FALSE;
+    if (operation->undoing)
+        return TRUE;
+    for (guint i = 0; i < operation->members->len; i++) {
+        const OperationNode *node = operation->members->pdata[i];
+        if (node->member == member)
+            return node->shown.outcome == OUTCOME_PENDING || node->shown.outcome == OUTCOME_ACTIVE;
+    }
+    return FALSE;
+}
+
+gboolean action_builds(HostAction action)
+{
+    return action == HOST_ACTION_RESTART || action == HOST_ACTION_RENAME_RESTART ||
+           action == HOST_ACTION_COREDUMP_RESTART || action == HOST_ACTION_SOFT_RESET;
+}
+
+HostAction member_action(const MemberNode *member)
+{
+    HostReason reason = member->domain.reason;
+    return reason < HOST_REASON_UNKNOWN ? member->shown.config->on[reason] : HOST_ACTION_DESTROY;
+}
+
+static void member_act(MemberNode *member)
+{
+    Engine *engine = member->group->engine;
+    const HostDomain *domain = &member->domain;
+    if (!member_has_domain(member) || !domain->shutdown || domain->reason == HOST_REASON_SUSPEND ||
+        !member->shown.ours || member->work != NULL || member->timer != 0 ||
+        member->kept_domid == domain->domid || operation_acts(member))
+        return;
+
+    HostAction action = member_action(member);
+    if (action == HOST_ACTION_PRESERVE) {
+        member->kept_domid = domain->domid;
+        return;
+    }
+
+    gint64 now = engine->host->ops->now(engine->host);
+    if (action_builds(action) && now < member->restart_us) {
+        member->timer = engine->host->ops->timer_add(engine->host, member->restart_us - now,
+                                                     act_timeout, member);
+        return;
+    }
+    if (action_builds(action))
+        member->restart_us = now + ENGINE_RESTART_US;
+    work_new(engine, NULL, NULL, member->group, member, steps_act)->action = action;
+}
+
+void reality_act(Engine *engine)
+{
+    GHashTableIter iter;
+    gpointer member;
+    g_hash_table_iter_init(&iter, engine->members);
+    while (g_hash_table_iter_next(&iter, NULL, &member))
+        member_act(member);
+}
+
+void member_restart(MemberNode *member)
+{
+    work_new(member->group->engine, NULL, NULL, member->group, member, steps_restart);
+}
