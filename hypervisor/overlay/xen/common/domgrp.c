@@ -467,23 +467,27 @@ static int group_follow(struct domgrp *g)
     for_each_member_from ( d, g, g->follow_next )
     {
         if ( batch && batch + d->max_vcpus > XEN_DOMGRP_PAUSE_ATOMIC )
-            return -ERESTART;
+            break;
         batch += max(d->max_vcpus, 1U);
 
         link_set_paused(d, g->paused);
-        g->follow_next = d->domain_id + 1U;
 
         if ( g->paused )
         {
-            g->pause.last = NOW();
             g->pause.domains++;
             g->pause.vcpus += d->max_vcpus;
         }
     }
 
-    g->follow_next = DOMGRP_IDS;
+    if ( batch && g->paused )
+    {
+        g->pause.batches++;
+        g->pause.last = NOW();
+    }
 
-    return 0;
+    g->follow_next = d ? d->domain_id : DOMGRP_IDS;
+
+    return d ? -ERESTART : 0;
 }
 
 /* Ask all members to stop.  *serial is then that of the pause in force. */
@@ -516,8 +520,6 @@ static int group_stop(unsigned int id, unsigned long *serial)
     }
 
     *serial = g->pause.serial;
-    if ( g->follow_next < DOMGRP_IDS )
-        g->pause.batches++;
     rc = group_follow(g);
 
  out:
@@ -1101,7 +1103,7 @@ static int __init cf_check domgrp_init(void)
 
     return 0;
 }
-presmp_initcall(domgrp_init);
+__initcall(domgrp_init); /* After radix-tree.c, before the first domain. */
 
 /*
  * Local variables:

@@ -25,8 +25,7 @@
  *   -EINVAL      padding or an unknown flag is not zero
  *   -EFAULT      *op, or memory it points to, cannot be read or written
  *   -EPERM       denied by Xen Security Modules; in Xen's default module only
- *                the control domain may call (GETINFO, GETMEMBERS and
- *                GETDOMAIN: the xenstore domain too)
+ *                a control domain may call (GETDOMAIN: the xenstore domain too)
  *   -ERANGE      a group id is not one of 0..XEN_DOMGRP_NULL
  * Operations on one group
  *   -ENOENT      no group has this id
@@ -192,7 +191,7 @@ struct xen_domgrpctl_pause {
     uint16_t _pad[3];
     uint32_t domains;                   /* OUT: members that were asked to stop */
     uint32_t vcpus;                     /* OUT: their vCPUs */
-    uint32_t batches;                   /* OUT: 1: one step, see above */
+    uint32_t batches;                   /* OUT: 0: no members; 1: one step */
     uint32_t _pad1;
     uint64_aligned_t request_ns;        /* OUT: first to last stop request */
     uint64_aligned_t stopped_ns;        /* OUT: first request to all stopped */
