@@ -276,7 +276,6 @@ static void on_events(gpointer data, JsonNode *result)
 gboolean api_call_wait(ApiCall *call, JsonArray *classes, const char *token, double timeout,
                        GError **error)
 {
-    call->wait =
-        events_wait(call->api->events, classes, token, timeout, on_events, call, error);
+    call->wait = events_wait(call->api->events, classes, token, timeout, on_events, call, error);
     return call->wait != NULL;
 }

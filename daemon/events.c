@@ -27,12 +27,12 @@ struct Events {
     gpointer data;
     char *epoch;
     guint64 sequence;
-    guint64 floor;       /* removals up to this one are forgotten */
-    GHashTable *marks;   /* "class/reference" -> Mark; owns both */
-    GQueue order;        /* of Mark, by rising changed */
+    guint64 floor;     /* removals up to this one are forgotten */
+    GHashTable *marks; /* "class/reference" -> Mark; owns both */
+    GQueue order;      /* of Mark, by rising changed */
     guint n_removed;
-    GQueue waits;        /* of EventsWait */
-    GSource *flush;      /* NULL if no wait is to be looked at */
+    GQueue waits;   /* of EventsWait */
+    GSource *flush; /* NULL if no wait is to be looked at */
 };
 
 struct EventsWait {

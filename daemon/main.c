@@ -52,7 +52,8 @@ static gboolean options_parse(Options *options, int *argc, char ***argv, GError 
         {NULL},
     };
     g_autoptr(GOptionContext) context = g_option_context_new(NULL);
-    g_option_context_set_summary(context, "Runs the domain groups of this Xen host; see domgrp(1).");
+    g_option_context_set_summary(context,
+                                 "Runs the domain groups of this Xen host; see domgrp(1).");
     g_option_context_add_main_entries(context, entries, NULL);
     if (!g_option_context_parse(context, argc, argv, error))
         return FALSE;

@@ -200,8 +200,8 @@ static JsonNode *group_destroy(ApiCall *call, Api *api, GError **error)
 
 static JsonNode *group_join(ApiCall *call, Api *api, GError **error)
 {
-    return task_reference(engine_join(api_engine(api), api_call_string(call, 0),
-                                      api_call_string(call, 1), error));
+    return task_reference(
+        engine_join(api_engine(api), api_call_string(call, 0), api_call_string(call, 1), error));
 }
 
 /* -- tasks, events, the host -- */
@@ -290,8 +290,7 @@ static const RpcField create_params[] = {
 static const RpcField option_fields[] = {
     {"timeout", RPC_INTEGER, .optional = TRUE, .max = 86400,
      .help = "seconds for each member to end; 0 or none: 300"},
-    {"fallback", RPC_BOOLEAN, .optional = TRUE,
-     .help = "use ACPI where a guest has no PV drivers"},
+    {"fallback", RPC_BOOLEAN, .optional = TRUE, .help = "use ACPI where a guest has no PV drivers"},
     {NULL},
 };
 
@@ -361,11 +360,11 @@ static const Method methods[] = {
 
     {"task.get_all_records", RIGHT_READ, no_params, "map of reference to record",
      "Describes the tasks that run and the last ones that ended.", task_get_all_records},
-    {"task.get_record", RIGHT_READ, task_params, "record", "Describes one task.",
-     task_get_record},
+    {"task.get_record", RIGHT_READ, task_params, "record", "Describes one task.", task_get_record},
     {"event.from", RIGHT_READ, from_params, "{\"events\", \"snapshot\", \"token\"}",
      "Returns what is newer than the token, waiting for it if need be. With \"snapshot\" true the\n"
-     "events are all there is and what was known before is void.", event_from},
+     "events are all there is and what was known before is void.",
+     event_from},
     {"host.get_record", RIGHT_READ, no_params, "record", "Describes the host.", host_get_record},
 };
 
@@ -398,9 +397,9 @@ static void method_print(GString *text, const Method *method)
     g_string_append_printf(text, "\n### `%s`(%s", method->name,
                            method->right == RIGHT_NONE ? "" : "session");
     for (const RpcField *field = method->params; field->name != NULL; field++)
-        g_string_append_printf(
-            text, "%s%s",
-            field == method->params && method->right == RIGHT_NONE ? "" : ", ", field->name);
+        g_string_append_printf(text, "%s%s",
+                               field == method->params && method->right == RIGHT_NONE ? "" : ", ",
+                               field->name);
     g_string_append_printf(text, ")\n\n%s\n\n", method->help);
     fields_print(text, method->params, 0);
     g_string_append_printf(text, "%sResult: %s.\n", method->params->name == NULL ? "" : "\n",
@@ -413,7 +412,8 @@ char *methods_reference(void)
         "<!-- SPDX-License-Identifier: LGPL-2.1-or-later -->\n"
         "<!-- Printed by \"domgrpd --methods\"; a test checks it. -->\n"
         "# The API of domgrpd\n\n"
-        "JSON-RPC 2.0 over HTTP, `POST /jsonrpc` on the Unix socket `/run/domgrp/domgrpd.sock`; one\n"
+        "JSON-RPC 2.0 over HTTP, `POST /jsonrpc` on the Unix socket `/run/domgrp/domgrpd.sock`; "
+        "one\n"
         "request a connection. What records and failures look like is in\n"
         "[architecture.md](architecture.md). For example:\n\n"
         "    curl --unix-socket /run/domgrp/domgrpd.sock http://domgrp/jsonrpc -d \\\n"

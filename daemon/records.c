@@ -127,7 +127,9 @@ JsonNode *record_of_task(const Operation *operation)
     json_object_set_string_member(record, "group", info.group_uuid);
     json_object_set_string_member(record, "group_name", info.group_name);
     json_object_set_string_member(record, "status",
-                                  !ended ? "pending" : success ? "success" : "failure");
+                                  !ended    ? "pending"
+                                  : success ? "success"
+                                            : "failure");
     json_object_set_string_member(record, "created", created);
     json_object_set_string_member(record, "finished", finished);
     json_object_set_double_member(record, "progress", info.progress);

@@ -151,8 +151,9 @@ gboolean rpc_request_parse(const char *text, gsize length, RpcRequest *ret_reque
 const char *rpc_type_name(RpcType type)
 {
     static const char *const names[] = {
-        [RPC_STRING] = "a string",   [RPC_STRINGS] = "a list of strings", [RPC_NUMBER] = "a number",
-        [RPC_INTEGER] = "a whole number", [RPC_BOOLEAN] = "true or false", [RPC_OBJECT] = "an object",
+        [RPC_STRING] = "a string",           [RPC_STRINGS] = "a list of strings",
+        [RPC_NUMBER] = "a number",           [RPC_INTEGER] = "a whole number",
+        [RPC_BOOLEAN] = "true or false",     [RPC_OBJECT] = "an object",
         [RPC_OBJECTS] = "a list of objects",
     };
     return names[type];
@@ -284,7 +285,8 @@ static GBytes *answer(JsonNode *id, const char *key, JsonNode *value)
     JsonObject *object = json_object_new();
     json_object_set_string_member(object, "jsonrpc", "2.0");
     json_object_set_member(object, key, value);
-    json_object_set_member(object, "id", id == NULL ? json_node_new(JSON_NODE_NULL) : json_node_copy(id));
+    json_object_set_member(object, "id",
+                           id == NULL ? json_node_new(JSON_NODE_NULL) : json_node_copy(id));
     g_autoptr(JsonNode) root = json_node_init_object(json_node_alloc(), object);
     json_object_unref(object);
     char *text = json_to_string(root, FALSE);

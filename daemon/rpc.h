@@ -31,8 +31,8 @@ typedef enum {
 } RpcCode;
 
 typedef struct {
-    JsonNode *root;   /* owns the rest */
-    JsonNode *id;     /* a string or a number; NULL if none could be read */
+    JsonNode *root; /* owns the rest */
+    JsonNode *id;   /* a string or a number; NULL if none could be read */
     const char *method;
     JsonArray *params; /* NULL if there are none */
 } RpcRequest;
@@ -51,12 +51,12 @@ gboolean rpc_request_parse(const char *text, gsize length, RpcRequest *ret_reque
 
 typedef enum {
     RPC_STRING,
-    RPC_STRINGS,  /* a list of strings */
-    RPC_NUMBER,   /* from 0 to the field's max */
-    RPC_INTEGER,  /* likewise, whole */
+    RPC_STRINGS, /* a list of strings */
+    RPC_NUMBER,  /* from 0 to the field's max */
+    RPC_INTEGER, /* likewise, whole */
     RPC_BOOLEAN,
-    RPC_OBJECT,   /* with the field's fields and no others */
-    RPC_OBJECTS,  /* a list of such objects */
+    RPC_OBJECT,  /* with the field's fields and no others */
+    RPC_OBJECTS, /* a list of such objects */
 } RpcType;
 
 typedef struct RpcField RpcField;

@@ -262,8 +262,7 @@ static void connection_new(Server *server, GSocket *socket)
     g_queue_push_tail_link(&server->connections, &connection->link);
     g_object_weak_ref(G_OBJECT(stream), on_stream_gone, connection);
     deadline_begin(connection);
-    soup_server_accept_iostream(server->soup, G_IO_STREAM(stream), here, connection->address,
-                                NULL);
+    soup_server_accept_iostream(server->soup, G_IO_STREAM(stream), here, connection->address, NULL);
 }
 
 static gboolean on_accept_retry(gpointer data)

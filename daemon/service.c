@@ -74,8 +74,8 @@ void service_notify(const char *state)
         address.sun_path[0] = '\0';
     socklen_t size = offsetof(struct sockaddr_un, sun_path) + strlen(path);
     int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-    if (fd < 0 || sendto(fd, state, strlen(state), MSG_NOSIGNAL, (struct sockaddr *)&address,
-                         size) < 0)
+    if (fd < 0 ||
+        sendto(fd, state, strlen(state), MSG_NOSIGNAL, (struct sockaddr *)&address, size) < 0)
         g_warning("the service manager is not told %s: %s", state, g_strerror(errno));
     if (fd >= 0)
         close(fd);

@@ -100,8 +100,7 @@ const char *sessions_login(Sessions *sessions, const Peer *peer, GError **error)
     return session->reference;
 }
 
-gboolean sessions_check(Sessions *sessions, const char *reference, const Peer *peer,
-                        GError **error)
+gboolean sessions_check(Sessions *sessions, const char *reference, const Peer *peer, GError **error)
 {
     Session *session = g_hash_table_lookup(sessions->by_reference, reference);
     if (session == NULL || session->uid != peer->uid) {

@@ -28,8 +28,7 @@ static void fail_transport(const DomgrpConnection *connection, const GError *cau
                     connection->path);
     else
         g_set_error(error, DOMGRP_ERROR, DOMGRP_ERROR_DAEMON,
-                    "domgrpd broke off (%s); look at \"systemctl status domgrpd\"",
-                    cause->message);
+                    "domgrpd broke off (%s); look at \"systemctl status domgrpd\"", cause->message);
 }
 
 static void fail_answer(GError **error)
@@ -122,8 +121,7 @@ static gboolean login(DomgrpConnection *connection, GError **error)
     json_array_add_string_element(params, "");
     json_array_add_string_element(params, "1.0");
     json_array_add_string_element(params, "libdomgrp");
-    g_autoptr(JsonNode) result =
-        call_raw(connection, "session.login_with_password", params, error);
+    g_autoptr(JsonNode) result = call_raw(connection, "session.login_with_password", params, error);
     if (result == NULL)
         return FALSE;
     if (!JSON_NODE_HOLDS_VALUE(result) || json_node_get_value_type(result) != G_TYPE_STRING) {

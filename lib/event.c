@@ -17,11 +17,12 @@ static JsonArray *params_from(const char *const *classes, const char *token)
 /* Whether to go on. */
 static gboolean result_tell(JsonObject *result, DomgrpEvent callback, gpointer data)
 {
-    if (record_flag(result, "snapshot") && !callback(NULL, data))
+    gboolean known = record_flag(result, "snapshot");
+    if (known && !callback(NULL, TRUE, data))
         return FALSE;
     g_autoptr(GPtrArray) events = record_objects(record_array(result, "events"));
     for (guint i = 0; i < events->len; i++)
-        if (!callback(events->pdata[i], data))
+        if (!callback(events->pdata[i], known, data))
             return FALSE;
     return TRUE;
 }
@@ -31,8 +32,8 @@ gboolean domgrp_event_follow(DomgrpConnection *connection, const char *const *cl
 {
     g_autofree char *token = g_strdup("");
     for (;;) {
-        g_autoptr(JsonNode) result = domgrp_connection_call(
-            connection, "event.from", params_from(classes, token), error);
+        g_autoptr(JsonNode) result =
+            domgrp_connection_call(connection, "event.from", params_from(classes, token), error);
         if (result == NULL || !record_check(result, "event.from", error))
             return FALSE;
         if (!result_tell(json_node_get_object(result), callback, data))

@@ -64,9 +64,9 @@ DomgrpTask *task_of_record(JsonNode *node)
     if (result != NULL)
         pause_read(result, &task->pause);
     if (strcmp(status, "failure") == 0 && task->error == NULL)
-        task->error = g_error_new(DOMGRP_ERROR, DOMGRP_ERROR_DAEMON,
-                                  "domgrpd does not say why %s of %s failed", task->name,
-                                  task->group_name);
+        task->error =
+            g_error_new(DOMGRP_ERROR, DOMGRP_ERROR_DAEMON,
+                        "domgrpd does not say why %s of %s failed", task->name, task->group_name);
     return task;
 }
 
@@ -118,7 +118,7 @@ static void wait_tell(Wait *wait, DomgrpTask *task)
         wait->progress(task, wait->data);
 }
 
-static gboolean on_event(JsonObject *event, gpointer data)
+static gboolean on_event(JsonObject *event, gboolean known, gpointer data)
 {
     Wait *wait = data;
     JsonNode *snapshot = event == NULL ? NULL : json_object_get_member(event, "snapshot");
@@ -137,8 +137,7 @@ DomgrpTask *domgrp_task_wait(DomgrpConnection *connection, const char *task,
     if (first == NULL)
         return NULL;
     wait_tell(&wait, first);
-    if (!wait.task->ended &&
-        !domgrp_event_follow(connection, classes, on_event, &wait, error)) {
+    if (!wait.task->ended && !domgrp_event_follow(connection, classes, on_event, &wait, error)) {
         domgrp_task_free(wait.task);
         return NULL;
     }

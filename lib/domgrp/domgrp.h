@@ -174,10 +174,11 @@ DomgrpTask *domgrp_task_wait(DomgrpConnection *connection, const char *task,
 
 /*
  * @event is {"id", "timestamp", "class", "operation" ("add", "mod", "del"),
- * "ref", "snapshot"}; NULL: what was known before is void, and events of all
- * that is there follow. FALSE ends domgrp_event_follow().
+ * "ref", "snapshot"}. With @known the events tell what is there, not what
+ * changed; the first of these has @event NULL: what was known before is void.
+ * FALSE ends domgrp_event_follow().
  */
-typedef gboolean (*DomgrpEvent)(JsonObject *event, gpointer data);
+typedef gboolean (*DomgrpEvent)(JsonObject *event, gboolean known, gpointer data);
 
 /*
  * Tells @callback what is there of @classes (ends with NULL: "*", "task",

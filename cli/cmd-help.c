@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Help, the man page's list of commands and shell completion, all from the table. */
+#include "cli.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* -- for people -- */
+
+void help_print(void)
+{
+    puts("usage: domgrp [--socket PATH] COMMAND [OPTIONS] [ARGUMENTS]\n\n"
+         "Works with domain groups: sets of Xen domains that are one thing.\n");
+    for (const Command *command = commands; command->name != NULL; command++)
+        printf("  %-9s %-13s %s\n", command->name, command->arguments, command->summary);
+    puts("\n\"domgrp help COMMAND\" explains one. \"grp-\" may stand before a command, as in xm:\n"
+         "domgrp grp-create is domgrp create. Begin with: domgrp create shop.cfg, where shop.cfg "
+         "is\n\n"
+         "    name = \"shop\"\n"
+         "    members = [ \"db.cfg\", \"web.cfg\", \"mail.cfg\" ]");
+}
+
+static void option_print(gpointer data, const char *flag, const char *argument, const char *help)
+{
+    g_autofree char *left = g_strdup_printf("%s %s", flag, argument == NULL ? "" : argument);
+    printf("  %-8s %s\n", left, help);
+}
+
+static void example_print(const char *example)
+{
+    g_auto(GStrv) lines = g_strsplit(example, "\n", -1);
+    for (guint i = 0; lines[i] != NULL && *lines[i] != '\0'; i++)
+        printf("  %s%s\n", i == 0 ? "# " : "", lines[i]);
+}
+
+void help_print_command(const Command *command)
+{
+    g_autofree char *synopsis = command_synopsis(command);
+    printf("usage: domgrp %s\n\n%s\n", synopsis, command->description);
+    command_options(command, option_print, NULL);
+    if (command->options != 0 && command->options != OPTION_HELP_FORMS)
+        puts("");
+    puts("Example:");
+    example_print(command->example);
+}
+
+static void help_print_all(void)
+{
+    for (const Command *command = commands; command->name != NULL; command++) {
+        g_autofree char *synopsis = command_synopsis(command);
+        printf("domgrp %s\n", synopsis);
+    }
+}
+
+/* -- for the man page -- */
+
+/* A line's text, so that roff takes it as it is. */
+static void roff_text(const char *text)
+{
+    g_auto(GStrv) lines = g_strsplit(text, "\n", -1);
+    for (guint i = 0; lines[i] != NULL; i++) {
+        if (*lines[i] == '\0')
+            continue;
+        if (*lines[i] == '.' || *lines[i] == '\'')
+            fputs("\\&", stdout);
+        for (const char *c = lines[i]; *c != '\0'; c++) {
+            if (*c == '\\')
+                fputs("\\e", stdout);
+            else if (*c == '-')
+                fputs("\\-", stdout);
+            else if (g_str_has_prefix(c, "µ")) {
+                fputs("\\(mc", stdout);
+                c += strlen("µ") - 1;
+            } else
+                putchar(*c);
+        }
+        putchar('\n');
+    }
+}
+
+static void option_roff(gpointer data, const char *flag, const char *argument, const char *help)
+{
+    g_autofree char *text = g_strdup_printf("%s: %s.", argument == NULL ? "" : argument, help);
+    g_autofree char *head =
+        argument == NULL ? g_strdup(flag) : g_strdup_printf("%s %s", flag, argument);
+    puts(".br");
+    roff_text(head);
+    puts("\\(en");
+    roff_text(argument == NULL ? text + 2 : help);
+}
+
+static void command_roff(const Command *command)
+{
+    g_autofree char *synopsis = command_synopsis(command);
+    puts(".TP\n.B");
+    roff_text(synopsis);
+    roff_text(command->description);
+    command_options(command, option_roff, NULL);
+    puts(".sp\n.nf");
+    g_autofree char *example = g_strdup_printf("# %s", command->example);
+    roff_text(example);
+    puts(".fi");
+}
+
+static void help_print_roff(void)
+{
+    for (const Command *command = commands; command->name != NULL; command++)
+        command_roff(command);
+    puts(".SH EXIT STATUS AND ERRORS\n"
+         "An error is one sentence on standard error; its exit status says what became of the "
+         "group:\n"
+         ".IP 0 3\nit is done;\n.IP 1\nit was refused, nothing was changed;\n"
+         ".IP 2\nthe command line is wrong;\n.IP 3\nit failed, and what it had done was undone;\n"
+         ".IP 4\nit failed, and some members are done;\n"
+         ".IP 5\nthe daemon cannot be reached or broke off.\n.PP\nBy name, as the API has "
+         "them:\n.PP");
+    for (int code = 0; code < DOMGRP_ERROR_COUNT; code++)
+        printf(".IP \"%s (%d)\" 30\n%s\n", domgrp_error_name(code), domgrp_error_exit(code),
+               domgrp_error_meaning(code));
+}
+
+/* -- for bash -- */
+
+static void help_print_completion(void)
+{
+    puts("# bash completion for domgrp(1), printed by \"domgrp help --completion\"\n"
+         "_domgrp()\n{\n"
+         "    local word=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD-1]}\n"
+         "    case $previous in");
+    fputs("    domgrp|help) COMPREPLY=($(compgen -W \"", stdout);
+    for (const Command *command = commands; command->name != NULL; command++)
+        printf("%s%s", command == commands ? "" : " ", command->name);
+    puts("\" -- \"$word\")) ;;\n"
+         "    create|grp-create) COMPREPLY=($(compgen -f -- \"$word\")) ;;\n"
+         "    events) ;;\n"
+         "    *) COMPREPLY=($(compgen -W \"$(domgrp list 2> /dev/null | awk 'NR > 1 { print $1 "
+         "}')\" \\\n"
+         "                    -- \"$word\")) ;;\n"
+         "    esac\n}\ncomplete -F _domgrp domgrp");
+}
+
+gboolean cmd_help(Cli *cli, GError **error)
+{
+    if (cli->all)
+        help_print_all();
+    else if (cli->roff)
+        help_print_roff();
+    else if (cli->completion)
+        help_print_completion();
+    else if (cli->n_arguments == 0)
+        help_print();
+    else {
+        const Command *command = command_lookup(cli->arguments[0], error);
+        if (command == NULL)
+            return FALSE;
+        help_print_command(command);
+    }
+    return TRUE;
+}

@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* list and info: groups as they are now. */
+#include "cli.h"
+
+#include <stdio.h>
+
+static guint members_with_domain(const DomgrpGroup *group)
+{
+    guint n = 0;
+    for (guint i = 0; i < group->n_members; i++)
+        n += group->members[i].domid >= 0;
+    return n;
+}
+
+/* -- list -- */
+
+static void list_row(const DomgrpGroup *group)
+{
+    char members[32];
+    snprintf(members, sizeof(members), "%u/%u", members_with_domain(group), group->n_members);
+    printf("%-40s %5u %7s %5" G_GUINT64_FORMAT " %-10s %10.1f\n", group->name, group->id, members,
+           group->memory_kib / 1024, group->state, group->cpu_time_us / 1e6);
+}
+
+static void list_print(const Cli *cli, GPtrArray *groups)
+{
+    if (!cli->json)
+        printf("%-40s %5s %7s %5s %-10s %10s\n", "Name", "ID", "Members", "Mem", "State",
+               "Time(s)");
+    JsonArray *records = json_array_new();
+    for (guint i = 0; i < groups->len; i++) {
+        const DomgrpGroup *group = groups->pdata[i];
+        json_array_add_element(records, json_node_ref(group->record));
+        if (!cli->json)
+            list_row(group);
+    }
+    g_autoptr(JsonNode) node = json_node_new(JSON_NODE_ARRAY);
+    json_node_take_array(node, records);
+    if (cli->json)
+        print_json(node);
+}
+
+gboolean cmd_list(Cli *cli, GError **error)
+{
+    g_autoptr(DomgrpConnection) connection = domgrp_connection_open(cli->socket, error);
+    if (connection == NULL)
+        return FALSE;
+    g_autoptr(GPtrArray) groups = NULL;
+    if (cli->n_arguments == 0) {
+        groups = domgrp_group_list(connection, error);
+    } else {
+        DomgrpGroup *group = domgrp_group_get(connection, cli->arguments[0], error);
+        if (group != NULL) {
+            groups = g_ptr_array_new_with_free_func((GDestroyNotify)domgrp_group_free);
+            g_ptr_array_add(groups, group);
+        }
+    }
+    if (groups == NULL)
+        return FALSE;
+    list_print(cli, groups);
+    return TRUE;
+}
+
+/* -- info -- */
+
+static void info_member(const DomgrpMember *member)
+{
+    char domid[24] = "-";
+    if (member->domid >= 0)
+        snprintf(domid, sizeof(domid), "%" G_GINT64_FORMAT, member->domid);
+    printf("%-40s %5s %5" G_GUINT64_FORMAT " %5" G_GUINT64_FORMAT " %-10s %10.1f  %s\n",
+           member->name, domid, member->memory_kib / 1024, member->vcpus, member->state,
+           member->cpu_time_us / 1e6, member->uuid);
+}
+
+static void info_print(const DomgrpGroup *group, const DomgrpTask *task)
+{
+    printf("name     %s\n", group->name);
+    printf("id       %u\n", group->id);
+    printf("uuid     %s\n", group->uuid);
+    printf("state    %s\n", group->state);
+    printf("members  %u, %u with a domain\n", group->n_members, members_with_domain(group));
+    printf("memory   %" G_GUINT64_FORMAT " MiB\n", group->memory_kib / 1024);
+    printf("time     %.1f s\n", group->cpu_time_us / 1e6);
+    if (task != NULL)
+        printf("task     %s, %.0f %%\n", task->name, task->progress * 100);
+    if (group->n_members == 0)
+        return;
+    printf("\n%-40s %5s %5s %5s %-10s %10s  %s\n", "Member", "ID", "Mem", "VCPUs", "State",
+           "Time(s)", "UUID");
+    for (guint i = 0; i < group->n_members; i++)
+        info_member(&group->members[i]);
+}
+
+gboolean cmd_info(Cli *cli, GError **error)
+{
+    g_autoptr(DomgrpConnection) connection = domgrp_connection_open(cli->socket, error);
+    if (connection == NULL)
+        return FALSE;
+    g_autoptr(DomgrpGroup) group = domgrp_group_get(connection, cli->arguments[0], error);
+    if (group == NULL)
+        return FALSE;
+    if (cli->json) {
+        print_json(group->record);
+        return TRUE;
+    }
+    g_autoptr(DomgrpTask) task = NULL;
+    if (*group->current_task != '\0')
+        task = domgrp_task_get(connection, group->current_task, NULL);
+    info_print(group, task);
+    return TRUE;
+}
