@@ -80,13 +80,10 @@ static void roff_text(const char *text)
 
 static void option_roff(gpointer data, const char *flag, const char *argument, const char *help)
 {
-    g_autofree char *text = g_strdup_printf("%s: %s.", argument == NULL ? "" : argument, help);
-    g_autofree char *head =
-        argument == NULL ? g_strdup(flag) : g_strdup_printf("%s %s", flag, argument);
+    g_autofree char *line = g_strdup_printf("%s%s%s: %s.", flag, argument == NULL ? "" : " ",
+                                            argument == NULL ? "" : argument, help);
     puts(".br");
-    roff_text(head);
-    puts("\\(en");
-    roff_text(argument == NULL ? text + 2 : help);
+    roff_text(line);
 }
 
 static void command_roff(const Command *command)
