@@ -1,0 +1,267 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Domains and what their guests do. */
+#include "private.h"
+
+#include <string.h>
+
+#define GROUP "domain" /* the only one in a configuration's key file */
+
+/* -- configurations -- */
+
+static const struct {
+    const char *name;
+    HostAction action;
+} actions[] = {
+    {"destroy", HOST_ACTION_DESTROY},
+    {"restart", HOST_ACTION_RESTART},
+    {"rename-restart", HOST_ACTION_RENAME_RESTART},
+    {"preserve", HOST_ACTION_PRESERVE},
+    {"coredump-destroy", HOST_ACTION_COREDUMP_DESTROY},
+    {"coredump-restart", HOST_ACTION_COREDUMP_RESTART},
+    {"soft-reset", HOST_ACTION_SOFT_RESET},
+};
+
+static char *get_string(GKeyFile *keys, const char *key, const char *otherwise)
+{
+    char *value = g_key_file_get_string(keys, GROUP, key, NULL);
+    if (value == NULL)
+        return g_strdup(otherwise);
+    size_t length = strlen(value);
+    if (length >= 2 && value[0] == '"' && value[length - 1] == '"') {
+        value[length - 1] = '\0';
+        memmove(value, value + 1, length - 1);
+    }
+    return value;
+}
+
+static double get_number(GKeyFile *keys, const char *key, double otherwise)
+{
+    return g_key_file_has_key(keys, GROUP, key, NULL)
+               ? g_key_file_get_double(keys, GROUP, key, NULL)
+               : otherwise;
+}
+
+static gboolean get_action(GKeyFile *keys, const char *key, HostAction otherwise,
+                           HostAction *ret_action)
+{
+    g_autofree char *value = get_string(keys, key, NULL);
+    *ret_action = otherwise;
+    if (value == NULL)
+        return TRUE;
+    for (guint i = 0; i < G_N_ELEMENTS(actions); i++)
+        if (strcmp(value, actions[i].name) == 0) {
+            *ret_action = actions[i].action;
+            return TRUE;
+        }
+    return FALSE;
+}
+
+static GKeyFile *load_keys(const char *text, GError **error)
+{
+    g_autoptr(GKeyFile) keys = g_key_file_new();
+    g_autofree char *data = g_strconcat("[" GROUP "]\n", text, NULL);
+    if (!g_key_file_load_from_data(keys, data, (gsize)-1, G_KEY_FILE_NONE, error))
+        return NULL;
+    return g_steal_pointer(&keys);
+}
+
+static gboolean fill(HostConfig *config, GKeyFile *keys)
+{
+    config->memory_kib = (guint64)(get_number(keys, "memory", 64) * 1024);
+    return get_action(keys, "on_poweroff", HOST_ACTION_DESTROY,
+                      &config->on[HOST_REASON_POWEROFF]) &&
+           get_action(keys, "on_reboot", HOST_ACTION_RESTART, &config->on[HOST_REASON_REBOOT]) &&
+           get_action(keys, "on_crash", HOST_ACTION_DESTROY, &config->on[HOST_REASON_CRASH]) &&
+           get_action(keys, "on_watchdog", HOST_ACTION_DESTROY,
+                      &config->on[HOST_REASON_WATCHDOG]) &&
+           get_action(keys, "on_soft_reset", HOST_ACTION_SOFT_RESET,
+                      &config->on[HOST_REASON_SOFT_RESET]);
+}
+
+HostConfig *sim_config_parse(Sim *sim, const char *path, const char *text, GError **error)
+{
+    g_autoptr(GError) why = NULL;
+    g_autoptr(HostConfig) config = g_new0(HostConfig, 1);
+    g_autoptr(GKeyFile) keys = load_keys(text, &why);
+    if (keys != NULL)
+        config->name = get_string(keys, "name", NULL);
+    if (config->name == NULL || !fill(config, keys)) {
+        g_set_error(error, DOMGRP_ERROR, DOMGRP_ERROR_MEMBER_CONFIG, "%s: xl refuses it: %s", path,
+                    why != NULL ? why->message : "a value is missing or wrong");
+        return NULL;
+    }
+
+    g_autofree char *uuid = get_string(keys, "uuid", NULL);
+    if (uuid == NULL) {
+        uuid = g_strdup_printf("00000000-0000-4000-8000-%012x", ++sim->uuids);
+        g_key_file_set_string(keys, GROUP, "uuid", uuid);
+    }
+    if (!domgrp_uuid_parse(uuid, config->uuid, error))
+        return NULL;
+    g_autofree char *data = g_key_file_to_data(keys, NULL, NULL);
+    config->json = g_strdup(data + strlen("[" GROUP "]\n"));
+    return g_steal_pointer(&config);
+}
+
+/* -- domains -- */
+
+SimGroup *sim_group_by_id(Sim *sim, guint32 id)
+{
+    for (guint i = 0; i < sim->groups->len; i++) {
+        SimGroup *group = sim->groups->pdata[i];
+        if (group->id == id)
+            return group;
+    }
+    return NULL;
+}
+
+static HostConfig *copy_config(const HostConfig *config)
+{
+    HostConfig *copy = g_memdup2(config, sizeof *config);
+    copy->name = g_strdup(config->name);
+    copy->json = g_strdup(config->json);
+    return copy;
+}
+
+SimDomain *sim_domain_new(Sim *sim, const HostConfig *config)
+{
+    SimDomain *domain = g_new0(SimDomain, 1);
+    gpointer id;
+    domain->domid = sim->next_domid++;
+    domain->config = copy_config(config);
+    domain->keys = load_keys(config->json, NULL);
+    domain->building = TRUE;
+    domain->paused = TRUE;
+    domain->group_id = DOMGRP_ID_NULL;
+    if (g_hash_table_lookup_extended(sim->reservations, config->uuid, NULL, &id))
+        domain->group_id = GPOINTER_TO_UINT(id);
+    sim->memory_free_kib -= config->memory_kib;
+    g_ptr_array_add(sim->domains, domain);
+
+    guint created = GPOINTER_TO_UINT(g_hash_table_lookup(sim->created, config->name));
+    g_hash_table_insert(sim->created, g_strdup(config->name), GUINT_TO_POINTER(created + 1));
+    sim_changed(sim);
+    return domain;
+}
+
+void sim_domain_free(SimDomain *domain)
+{
+    host_config_free(domain->config);
+    g_key_file_unref(domain->keys);
+    g_free(domain);
+}
+
+void sim_domain_remove(Sim *sim, SimDomain *domain)
+{
+    sim->memory_free_kib += domain->config->memory_kib;
+    g_ptr_array_remove(sim->domains, domain);
+    sim_changed(sim);
+}
+
+SimDomain *sim_domain_by_id(Sim *sim, guint32 domid)
+{
+    for (guint i = 0; i < sim->domains->len; i++) {
+        SimDomain *domain = sim->domains->pdata[i];
+        if (domain->domid == domid)
+            return domain;
+    }
+    return NULL;
+}
+
+SimDomain *sim_domain_by_name(Sim *sim, const char *name)
+{
+    for (guint i = 0; i < sim->domains->len; i++) {
+        SimDomain *domain = sim->domains->pdata[i];
+        if (g_strcmp0(domain->config->name, name) == 0)
+            return domain;
+    }
+    return NULL;
+}
+
+gboolean sim_domain_flag(const SimDomain *domain, const char *key)
+{
+    return get_number(domain->keys, key, 0) != 0;
+}
+
+gboolean sim_domain_paused(Sim *sim, const SimDomain *domain)
+{
+    const SimGroup *group = sim_group_by_id(sim, domain->group_id);
+    return domain->paused || (group != NULL && group->paused);
+}
+
+/* -- guests -- */
+
+typedef struct {
+    guint32 domid;
+    HostReason reason;
+} Ending;
+
+static void run_ending(Sim *sim, gpointer data)
+{
+    const Ending *ending = data;
+    SimDomain *domain = sim_domain_by_id(sim, ending->domid);
+    if (domain != NULL)
+        sim_domain_end(sim, domain, ending->reason);
+}
+
+static void end_later(Sim *sim, const SimDomain *domain, HostReason reason, double seconds)
+{
+    Ending *ending = g_new(Ending, 1);
+    *ending = (Ending){domain->domid, reason};
+    sim_schedule(sim, (gint64)(seconds * G_USEC_PER_SEC), run_ending, ending, g_free, FALSE);
+}
+
+void sim_domain_end(Sim *sim, SimDomain *domain, HostReason reason)
+{
+    if (domain->shutdown)
+        return;
+    if (sim_domain_paused(sim, domain)) {
+        domain->wants_end = TRUE;
+        domain->wanted = reason;
+        return;
+    }
+    domain->shutdown = TRUE;
+    domain->reason = reason;
+    sim_changed(sim);
+    if (domain->monitored)
+        sim_monitor(sim, domain);
+}
+
+void sim_domain_ask(Sim *sim, SimDomain *domain, HostReason reason)
+{
+    if (!sim_domain_flag(domain, "ignores"))
+        end_later(sim, domain, reason, get_number(domain->keys, "shutdown_takes", 1));
+}
+
+/* What the guest will do of itself. */
+static void guest_begin(Sim *sim, SimDomain *domain)
+{
+    g_autofree char *ends = get_string(domain->keys, "ends", NULL);
+    domain->began = TRUE;
+    if (ends == NULL)
+        return;
+    for (HostReason reason = 0; reason < HOST_REASON_UNKNOWN; reason++)
+        if (strcmp(ends, host_reason_name(reason)) == 0)
+            end_later(sim, domain, reason, get_number(domain->keys, "ends_after", 1));
+}
+
+void sim_domain_unpause(Sim *sim, SimDomain *domain)
+{
+    domain->paused = FALSE;
+    sim_domains_resume(sim);
+}
+
+void sim_domains_resume(Sim *sim)
+{
+    for (guint i = 0; i < sim->domains->len; i++) {
+        SimDomain *domain = sim->domains->pdata[i];
+        if (domain->domid == 0 || sim_domain_paused(sim, domain))
+            continue;
+        if (!domain->began)
+            guest_begin(sim, domain);
+        if (domain->wants_end) {
+            domain->wants_end = FALSE;
+            end_later(sim, domain, domain->wanted, 0);
+        }
+    }
+}

@@ -1,0 +1,268 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * A journal in memory, kept as the list of what was written: what it says is
+ * that list played from its beginning, and a lost write is a shorter list.
+ */
+#include "private.h"
+
+#include <string.h>
+
+typedef struct {
+    JournalGroup *group;         /* group_put */
+    JournalOperation *operation; /* operation_put */
+    char group_uuid[DOMGRP_UUID_TEXT];
+    char member_uuid[DOMGRP_UUID_TEXT]; /* "": group_delete, else member_put_owner */
+    gboolean ours;
+    guint32 domid;
+} Entry;
+
+typedef struct {
+    Journal journal; /* first */
+    Sim *sim;
+    GPtrArray *entries; /* of Entry */
+} JournalSim;
+
+static void entry_free(gpointer data)
+{
+    Entry *entry = data;
+    journal_group_free(entry->group);
+    journal_operation_free(entry->operation);
+    g_free(entry);
+}
+
+static JournalGroup *copy_group(const JournalGroup *from)
+{
+    JournalGroup *group = journal_group_new();
+    memcpy(group->uuid, from->uuid, sizeof group->uuid);
+    memcpy(group->boot_id, from->boot_id, sizeof group->boot_id);
+    group->name = g_strdup(from->name);
+    group->text = g_strdup(from->text);
+    group->id = from->id;
+    group->paused = from->paused;
+    for (guint i = 0; i < from->members->len; i++) {
+        const JournalMember *kept = from->members->pdata[i];
+        JournalMember *member = journal_member_new();
+        *member = *kept;
+        member->name = g_strdup(kept->name);
+        member->json = g_strdup(kept->json);
+        g_ptr_array_add(group->members, member);
+    }
+    return group;
+}
+
+static JournalOperation *copy_operation(const JournalOperation *from)
+{
+    JournalOperation *operation = journal_operation_new();
+    *operation = *from;
+    operation->group_name = g_strdup(from->group_name);
+    operation->kind = g_strdup(from->kind);
+    operation->error_name = g_strdup(from->error_name);
+    operation->error_message = g_strdup(from->error_message);
+    return operation;
+}
+
+/* -- reading -- */
+
+static gint find_group(GPtrArray *groups, const char *uuid)
+{
+    for (guint i = 0; i < groups->len; i++)
+        if (strcmp(((JournalGroup *)groups->pdata[i])->uuid, uuid) == 0)
+            return (gint)i;
+    return -1;
+}
+
+static void play_owner(GPtrArray *groups, const Entry *entry)
+{
+    gint index = find_group(groups, entry->group_uuid);
+    const JournalGroup *group = index < 0 ? NULL : groups->pdata[index];
+    for (guint i = 0; group != NULL && i < group->members->len; i++) {
+        JournalMember *member = group->members->pdata[i];
+        if (strcmp(member->uuid, entry->member_uuid) != 0)
+            continue;
+        member->ours = entry->ours;
+        member->domid = entry->domid;
+    }
+}
+
+static void play_group(GPtrArray *groups, const Entry *entry)
+{
+    if (entry->operation != NULL)
+        return;
+    const char *uuid = entry->group != NULL ? entry->group->uuid : entry->group_uuid;
+    gint index = find_group(groups, uuid);
+    if (entry->member_uuid[0] != '\0') {
+        play_owner(groups, entry);
+        return;
+    }
+    if (index >= 0)
+        g_ptr_array_remove_index(groups, (guint)index);
+    if (entry->group != NULL)
+        g_ptr_array_add(groups, copy_group(entry->group));
+}
+
+static GPtrArray *play(JournalSim *journal)
+{
+    GPtrArray *groups = g_ptr_array_new_with_free_func((GDestroyNotify)journal_group_free);
+    for (guint i = 0; i < journal->entries->len; i++)
+        play_group(groups, journal->entries->pdata[i]);
+    return groups;
+}
+
+/* The last record of each operation, in the order in which they were opened. */
+static GPtrArray *play_operations(JournalSim *journal)
+{
+    GPtrArray *operations = g_ptr_array_new_with_free_func((GDestroyNotify)journal_operation_free);
+    for (guint i = 0; i < journal->entries->len; i++) {
+        const Entry *entry = journal->entries->pdata[i];
+        guint k = 0;
+        if (entry->operation == NULL)
+            continue;
+        while (k < operations->len && strcmp(((JournalOperation *)operations->pdata[k])->uuid,
+                                             entry->operation->uuid) != 0)
+            k++;
+        if (k < operations->len) {
+            journal_operation_free(operations->pdata[k]);
+            operations->pdata[k] = copy_operation(entry->operation);
+        } else {
+            g_ptr_array_add(operations, copy_operation(entry->operation));
+        }
+    }
+    return operations;
+}
+
+static gboolean sim_load(Journal *base, GPtrArray **ret_groups, GError **error)
+{
+    JournalSim *journal = (JournalSim *)base;
+    SimFault fault = sim_enter(journal->sim, "journal_load");
+    if (!sim_may(journal->sim, fault, "journal_load", error) ||
+        !sim_leave(journal->sim, fault, "journal_load", error))
+        return FALSE;
+    *ret_groups = play(journal);
+    return TRUE;
+}
+
+static gboolean sim_operations(Journal *base, guint limit, GPtrArray **ret_operations,
+                               GError **error)
+{
+    JournalSim *journal = (JournalSim *)base;
+    SimFault fault = sim_enter(journal->sim, "journal_operations");
+    if (!sim_may(journal->sim, fault, "journal_operations", error) ||
+        !sim_leave(journal->sim, fault, "journal_operations", error))
+        return FALSE;
+    g_autoptr(GPtrArray) all = play_operations(journal);
+    *ret_operations = g_ptr_array_new_with_free_func((GDestroyNotify)journal_operation_free);
+    for (guint i = all->len; i > 0 && (*ret_operations)->len < limit; i--)
+        g_ptr_array_add(*ret_operations, g_ptr_array_steal_index(all, i - 1));
+    return TRUE;
+}
+
+/* -- writing -- */
+
+static gboolean write_entry(JournalSim *journal, const char *call, Entry *entry, GError **error)
+{
+    SimFault fault = sim_enter(journal->sim, call);
+    if (!sim_may(journal->sim, fault, call, error)) {
+        entry_free(entry);
+        return FALSE;
+    }
+    g_ptr_array_add(journal->entries, entry);
+    return sim_leave(journal->sim, fault, call, error);
+}
+
+static gboolean sim_group_put(Journal *base, const JournalGroup *group, GError **error)
+{
+    Entry *entry = g_new0(Entry, 1);
+    entry->group = copy_group(group);
+    return write_entry((JournalSim *)base, "journal_group_put", entry, error);
+}
+
+static gboolean sim_group_delete(Journal *base, const char *uuid, GError **error)
+{
+    Entry *entry = g_new0(Entry, 1);
+    g_strlcpy(entry->group_uuid, uuid, sizeof entry->group_uuid);
+    return write_entry((JournalSim *)base, "journal_group_delete", entry, error);
+}
+
+static gboolean sim_member_put_owner(Journal *base, const char *group_uuid, const char *member_uuid,
+                                     gboolean ours, guint32 domid, GError **error)
+{
+    Entry *entry = g_new0(Entry, 1);
+    g_strlcpy(entry->group_uuid, group_uuid, sizeof entry->group_uuid);
+    g_strlcpy(entry->member_uuid, member_uuid, sizeof entry->member_uuid);
+    entry->ours = ours;
+    entry->domid = domid;
+    return write_entry((JournalSim *)base, "journal_member_put_owner", entry, error);
+}
+
+static gboolean sim_operation_put(Journal *base, const JournalOperation *operation, GError **error)
+{
+    Entry *entry = g_new0(Entry, 1);
+    entry->operation = copy_operation(operation);
+    return write_entry((JournalSim *)base, "journal_operation_put", entry, error);
+}
+
+static void sim_journal_free(Journal *base)
+{
+    g_ptr_array_unref(((JournalSim *)base)->entries);
+    g_free(base);
+}
+
+static const JournalOps journal_ops = {
+    .load = sim_load,
+    .group_put = sim_group_put,
+    .group_delete = sim_group_delete,
+    .member_put_owner = sim_member_put_owner,
+    .operation_put = sim_operation_put,
+    .operations = sim_operations,
+    .free = sim_journal_free,
+};
+
+Journal *journal_sim_new(Host *host)
+{
+    JournalSim *journal = g_new0(JournalSim, 1);
+    journal->journal.ops = &journal_ops;
+    journal->sim = sim_of(host);
+    journal->entries = g_ptr_array_new_with_free_func(entry_free);
+    return &journal->journal;
+}
+
+void journal_sim_lose(Journal *base, guint n)
+{
+    JournalSim *journal = (JournalSim *)base;
+    g_ptr_array_set_size(journal->entries,
+                         (gint)(journal->entries->len - MIN(n, journal->entries->len)));
+}
+
+static gint compare_lines(gconstpointer a, gconstpointer b)
+{
+    return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+char *journal_sim_describe(Journal *base)
+{
+    JournalSim *journal = (JournalSim *)base;
+    g_autoptr(GPtrArray) groups = play(journal);
+    g_autoptr(GPtrArray) operations = play_operations(journal);
+    g_autoptr(GPtrArray) lines = g_ptr_array_new_with_free_func(g_free);
+    for (guint i = 0; i < groups->len; i++) {
+        const JournalGroup *group = groups->pdata[i];
+        GString *line = g_string_new(NULL);
+        g_string_append_printf(line, "group %s%s:", group->name, group->paused ? " paused" : "");
+        for (guint k = 0; k < group->members->len; k++) {
+            const JournalMember *member = group->members->pdata[k];
+            g_string_append_printf(line, " %s%s%s", member->name, member->ours ? "(ours)" : "",
+                                   member->ours && member->domid == HOST_DOMID_NONE ? "(open)"
+                                                                                    : "");
+        }
+        g_ptr_array_add(lines, g_string_free(line, FALSE));
+    }
+    for (guint i = 0; i < operations->len; i++) {
+        const JournalOperation *operation = operations->pdata[i];
+        if (operation->ended_us == 0)
+            g_ptr_array_add(
+                lines, g_strdup_printf("open %s of %s", operation->kind, operation->group_name));
+    }
+    g_ptr_array_sort(lines, compare_lines);
+    g_ptr_array_add(lines, NULL);
+    return g_strjoinv("\n", (char **)lines->pdata);
+}

@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * A host in memory: domains, groups, reservations and records as a real one
+ * has them, in virtual time, the same on every run. Any call of the engine
+ * can be made to fail, before or after its effect, to hang, or to be the
+ * last thing that the engine's process does.
+ *
+ * What stands for an xl.cfg, and for libxl's JSON, are lines "key = value":
+ *
+ *   name, uuid, memory (MiB), vcpus, on_poweroff, on_reboot, on_crash,
+ *   on_watchdog, on_soft_reset    as in xl.cfg(5)
+ *   shutdown_takes   seconds from being asked to the end of the guest (1)
+ *   ignores          1: the guest never does what it is asked
+ *   no_pv            1: it can be asked by ACPI only
+ *   ends, ends_after what the guest does of itself ("crash", "poweroff",
+ *                    "reboot", "watchdog"), seconds after it began to run
+ *   build_fails      1: its domain cannot be built
+ */
+#ifndef DOMGRP_HOST_SIM_H
+#define DOMGRP_HOST_SIM_H
+
+#include "host.h"
+#include "journal.h"
+
+G_BEGIN_DECLS
+
+/* A host with domain 0, 4 GiB of free memory and a hypervisor that knows groups. */
+Host *host_sim_new(void);
+void host_sim_set_groups(Host *host, gboolean has_groups);
+void host_sim_set_memory(Host *host, guint64 free_kib);
+void host_sim_set_next_domid(Host *host, guint32 domid);
+
+/* -- time -- */
+
+/*
+ * Lets things happen until nothing more is to come, or until @until_us
+ * (if it is not negative). FALSE: the engine's process has died meanwhile.
+ */
+gboolean host_sim_run(Host *host, gint64 until_us);
+/* The same for so long. */
+gboolean host_sim_run_for(Host *host, gint64 us);
+
+/* -- faults -- */
+
+typedef enum {
+    SIM_NONE,
+    SIM_FAIL_BEFORE, /* the call fails and has done nothing */
+    SIM_FAIL_AFTER,  /* the call does what it should, and says that it failed */
+    SIM_HANG,        /* an asynchronous call never ends; others: SIM_FAIL_BEFORE */
+    SIM_DEATH,       /* the call does what it should, and the process ends */
+} SimFault;
+
+/* Puts @fault on the @nth call from now, of the host's and the journal's together; the first is 1.
+ */
+void host_sim_fault(Host *host, guint nth, SimFault fault);
+/* How many calls there were since host_sim_fault(). */
+guint host_sim_calls(Host *host);
+/* What the call with the fault was, "domain_create"; NULL if it did not come to it. */
+const char *host_sim_fault_call(Host *host);
+/*
+ * After the engine was freed: forgets its calls, timers and watch, and lets
+ * a new one begin. A call that is under way stays half done.
+ */
+void host_sim_forget(Host *host);
+/* Power off and on: what ran is gone, groups too. */
+void host_sim_reboot(Host *host);
+
+/* -- what others do on the host; domains by name; FALSE if there is none -- */
+
+/* Creates and unpauses a domain as xl does, with xl's monitor. */
+gboolean sim_xl_create(Host *host, const char *text, guint32 *ret_domid);
+gboolean sim_xl_destroy(Host *host, const char *name);
+gboolean sim_xl_shutdown(Host *host, const char *name);
+gboolean sim_xl_reboot(Host *host, const char *name);
+gboolean sim_xl_pause(Host *host, const char *name);
+gboolean sim_xl_unpause(Host *host, const char *name);
+/* The guest ends by itself. */
+gboolean sim_guest_end(Host *host, const char *name, HostReason reason);
+
+/* -- what is there -- */
+
+/*
+ * All domains (but 0), groups, reservations and records, a line each, sorted,
+ * without domids, so that two moments can be compared. Free with g_free().
+ */
+char *host_sim_describe(Host *host);
+/* The UUID of the group that the domain's own directory names, "" if none; NULL: no domain. */
+const char *host_sim_domain_record(Host *host, const char *name);
+/* How many domains of this name were ever created. */
+guint host_sim_created(Host *host, const char *name);
+
+/* -- a journal in memory; its calls are counted and can fail with @host's, which it borrows -- */
+
+Journal *journal_sim_new(Host *host);
+/* Takes back the last @n writes, as a disk without working flushes would at a power cut. */
+void journal_sim_lose(Journal *journal, guint n);
+/* Groups and open operations, a line each, sorted. Free with g_free(). */
+char *journal_sim_describe(Journal *journal);
+
+G_END_DECLS
+
+#endif

@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What others do on the host: xl, its monitor, guests of themselves. */
+#include "private.h"
+
+#include <string.h>
+
+gboolean sim_xl_create(Host *host, const char *text, guint32 *ret_domid)
+{
+    Sim *sim = sim_of(host);
+    g_autoptr(HostConfig) config = sim_config_parse(sim, "xl.cfg", text, NULL);
+    if (config == NULL || sim_domain_by_name(sim, config->name) != NULL)
+        return FALSE;
+    SimDomain *domain = sim_domain_new(sim, config);
+    domain->building = FALSE;
+    domain->monitored = TRUE;
+    sim_domain_unpause(sim, domain);
+    if (ret_domid != NULL)
+        *ret_domid = domain->domid;
+    return TRUE;
+}
+
+/* -- the monitor -- */
+
+static void run_create(Sim *sim, gpointer text)
+{
+    sim_xl_create(&sim->host, text, NULL);
+}
+
+static void monitor_act(Sim *sim, gpointer data)
+{
+    SimDomain *domain = sim_domain_by_id(sim, GPOINTER_TO_UINT(data));
+    if (domain == NULL || !domain->shutdown)
+        return;
+    HostAction action = domain->reason < HOST_REASON_UNKNOWN ? domain->config->on[domain->reason]
+                                                             : HOST_ACTION_DESTROY;
+    if (action == HOST_ACTION_PRESERVE)
+        return;
+    if (action != HOST_ACTION_DESTROY && action != HOST_ACTION_COREDUMP_DESTROY)
+        sim_schedule(sim, SIM_BUILD_US, run_create, g_strdup(domain->config->json), g_free, FALSE);
+    sim_domain_remove(sim, domain);
+}
+
+void sim_monitor(Sim *sim, SimDomain *domain)
+{
+    sim_schedule(sim, SIM_MONITOR_US, monitor_act, GUINT_TO_POINTER(domain->domid), NULL, FALSE);
+}
+
+/* -- by hand -- */
+
+gboolean sim_xl_destroy(Host *host, const char *name)
+{
+    SimDomain *domain = sim_domain_by_name(sim_of(host), name);
+    if (domain == NULL)
+        return FALSE;
+    sim_domain_remove(sim_of(host), domain);
+    return TRUE;
+}
+
+gboolean sim_xl_shutdown(Host *host, const char *name)
+{
+    SimDomain *domain = sim_domain_by_name(sim_of(host), name);
+    if (domain == NULL)
+        return FALSE;
+    sim_domain_ask(sim_of(host), domain, HOST_REASON_POWEROFF);
+    return TRUE;
+}
+
+gboolean sim_xl_reboot(Host *host, const char *name)
+{
+    SimDomain *domain = sim_domain_by_name(sim_of(host), name);
+    if (domain == NULL)
+        return FALSE;
+    sim_domain_ask(sim_of(host), domain, HOST_REASON_REBOOT);
+    return TRUE;
+}
+
+gboolean sim_xl_pause(Host *host, const char *name)
+{
+    SimDomain *domain = sim_domain_by_name(sim_of(host), name);
+    if (domain == NULL)
+        return FALSE;
+    domain->paused = TRUE; /* nobody is told of this on a real host either */
+    return TRUE;
+}
+
+gboolean sim_xl_unpause(Host *host, const char *name)
+{
+    SimDomain *domain = sim_domain_by_name(sim_of(host), name);
+    if (domain == NULL)
+        return FALSE;
+    sim_domain_unpause(sim_of(host), domain);
+    return TRUE;
+}
+
+gboolean sim_guest_end(Host *host, const char *name, HostReason reason)
+{
+    SimDomain *domain = sim_domain_by_name(sim_of(host), name);
+    if (domain == NULL)
+        return FALSE;
+    sim_domain_end(sim_of(host), domain, reason);
+    return TRUE;
+}

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* A simulated host with a journal and an engine on it: what the engine's tests live in. */
+#ifndef TESTS_ENGINE_WORLD_H
+#define TESTS_ENGINE_WORLD_H
+
+#include "engine.h"
+#include "sim.h"
+
+G_BEGIN_DECLS
+
+typedef struct {
+    Host *host;
+    Journal *journal;
+    Engine *engine;
+    GHashTable *files; /* member name to text; a member without one has only a name */
+    Operation *last;   /* the operation begun last */
+    GString *notes;    /* what the listener was told that matters */
+} World;
+
+World *world_new(void);
+void world_free(World *world);
+
+void world_set_file(World *world, const char *name, const char *text);
+/* Begins a create of @group with the members of @names, NULL-terminated. */
+Operation *world_create(World *world, const char *group, const char *const *names, GError **error);
+/* The daemon dies and begins again. FALSE: it could not. */
+gboolean world_restart(World *world, GError **error);
+void world_stop(World *world);
+
+/* Non-default groups, a line each: "shop running: db=running web=stopped". Free with g_free(). */
+char *world_list(World *world);
+/* The last operation: "done", "runs", or "CODE: sentence". Free with g_free(). */
+char *world_result(World *world);
+
+G_END_DECLS
+
+#endif
