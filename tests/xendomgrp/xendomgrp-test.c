@@ -25,6 +25,7 @@
 static xendomgrp_handle *handle;
 static xencall_handle *raw;
 static xc_interface *xc;
+static uint32_t player; /* a domain with the UUID 1, in the Null-Group between tests */
 static int tests, failures;
 
 /* -- TAP -- */
@@ -152,7 +153,7 @@ static const Padding paddings[] = {
 };
 
 /* An operation that would succeed on group FREE_ID, but for its padding. */
-static struct xen_domgrpctl padded_op(const Padding *padding, uint32_t domid)
+static struct xen_domgrpctl padded_op(const Padding *padding)
 {
     struct xen_domgrpctl op = raw_op(padding->cmd);
 
@@ -163,7 +164,7 @@ static struct xen_domgrpctl padded_op(const Padding *padding, uint32_t domid)
         break;
     case XEN_DOMGRPCTL_JOIN:
         op.u.join.id = FREE_ID;
-        op.u.join.domid = (domid_t)domid;
+        op.u.join.domid = (domid_t)player;
         uuid_make(op.u.join.uuid, 1);
         break;
     case XEN_DOMGRPCTL_RESERVE:
@@ -172,7 +173,7 @@ static struct xen_domgrpctl padded_op(const Padding *padding, uint32_t domid)
         uuid_make(op.u.reserve.uuid, 1);
         break;
     case XEN_DOMGRPCTL_GETDOMAIN:
-        op.u.getdomain.domid = (domid_t)domid;
+        op.u.getdomain.domid = (domid_t)player;
         break;
     default:
         op.u.destroy.id = FREE_ID; /* id is first in all others */
@@ -181,7 +182,7 @@ static struct xen_domgrpctl padded_op(const Padding *padding, uint32_t domid)
     return op;
 }
 
-static void test_padding(uint32_t domid)
+static void test_padding(void)
 {
     for (unsigned i = 0; i < sizeof(paddings) / sizeof(paddings[0]); i++) {
         const Padding *padding = &paddings[i];
@@ -190,7 +191,7 @@ static void test_padding(uint32_t domid)
 
         for (unsigned p = 0; p < 3; p++) {
             for (unsigned o = padding->pads[p].first; o <= padding->pads[p].last && o > 0; o++) {
-                struct xen_domgrpctl op = padded_op(padding, domid);
+                struct xen_domgrpctl op = padded_op(padding);
                 op.u._pad[o] = 0x80;
                 accepted += raw_call(&op) != -EINVAL;
             }
@@ -213,7 +214,7 @@ static int on_join(uint16_t id)
 {
     xen_domain_handle_t uuid;
     uuid_make(uuid, 1);
-    return xendomgrp_join(handle, id, NO_DOMID, uuid);
+    return xendomgrp_join(handle, id, (domid_t)player, uuid);
 }
 
 static int on_reserve(uint16_t id)
@@ -264,7 +265,7 @@ static void test_ids(void)
         int null;   /* what the Null-Group gives */
     } rows[] = {
         {"destroy", on_destroy, -ENOENT, -EROFS, -EROFS},
-        {"join", on_join, -ENOENT, -ESRCH, -ESRCH},
+        {"join", on_join, -ENOENT, 1, 0},
         {"reserve", on_reserve, -ENOENT, 1, -EROFS},
         {"unreserve", on_unreserve, -ENOENT, -ESRCH, -ESRCH},
         {"pause", on_pause, -ENOENT, -EROFS, -EROFS},
@@ -392,23 +393,23 @@ static void test_birth(void)
     domain_unmake(domid);
 }
 
-static void test_join(uint32_t domid)
+static void test_join(void)
 {
     struct xen_domgrpctl_getdomain domain;
     xen_domain_handle_t uuid, other, zero = {0};
 
     uuid_make(uuid, 1);
     uuid_make(other, 50);
-    check_result(xendomgrp_join(handle, FREE_ID, (domid_t)domid, other), -ESRCH,
+    check_result(xendomgrp_join(handle, FREE_ID, (domid_t)player, other), -ESRCH,
                  "join: a domid with another UUID");
     check_result(xendomgrp_join(handle, FREE_ID, NO_DOMID, uuid), -ESRCH, "join: no such domain");
     check_result(xendomgrp_join(handle, FREE_ID, DOMID_SELF, zero), -ESRCH, "join: DOMID_SELF");
     check_result(xendomgrp_join(handle, FREE_ID, 0, zero), -EROFS, "join: dom0 stays in Group-0");
-    check_result(group_of(domid), XEN_DOMGRP_NULL, "join: what is refused moves nothing");
+    check_result(group_of(player), XEN_DOMGRP_NULL, "join: what is refused moves nothing");
 
-    check_result(xendomgrp_join(handle, FREE_ID, (domid_t)domid, uuid), 0, "join");
-    check_result(xendomgrp_join(handle, FREE_ID, (domid_t)domid, uuid), 0, "join: once more");
-    check_result(xendomgrp_getdomain(handle, (domid_t)domid, &domain), 0, "getdomain");
+    check_result(xendomgrp_join(handle, FREE_ID, (domid_t)player, uuid), 0, "join");
+    check_result(xendomgrp_join(handle, FREE_ID, (domid_t)player, uuid), 0, "join: once more");
+    check_result(xendomgrp_getdomain(handle, (domid_t)player, &domain), 0, "getdomain");
     xen_domain_handle_t group_uuid;
     uuid_make(group_uuid, 100);
     check(domain.id == FREE_ID && domain.flags == 0 && memcmp(domain.uuid, uuid, 16) == 0 &&
@@ -417,20 +418,20 @@ static void test_join(uint32_t domid)
     check_result(xendomgrp_getdomain(handle, NO_DOMID, &domain), -ESRCH, "getdomain: no domain");
     check_result(xendomgrp_getdomain(handle, DOMID_SELF, &domain), -ESRCH, "getdomain: DOMID_SELF");
     check_result(members_of(FREE_ID), 1, "the group has one member");
-    check_result(xendomgrp_join(handle, XEN_DOMGRP_NULL, (domid_t)domid, uuid), 0, "leave");
+    check_result(xendomgrp_join(handle, XEN_DOMGRP_NULL, (domid_t)player, uuid), 0, "leave");
     check_result(members_of(FREE_ID), 0, "the group has none");
 }
 
 /* -- pause -- */
 
-static uint32_t flags_of(uint32_t domid)
+static uint32_t player_flags(void)
 {
     struct xen_domgrpctl_getdomain domain = {.flags = 0xff};
-    xendomgrp_getdomain(handle, (domid_t)domid, &domain);
+    xendomgrp_getdomain(handle, (domid_t)player, &domain);
     return domain.flags;
 }
 
-static void test_pause(uint32_t domid)
+static void test_pause(void)
 {
     struct xen_domgrpctl_pause pause;
     struct xen_domgrpctl_getinfo info;
@@ -439,28 +440,28 @@ static void test_pause(uint32_t domid)
     uuid_make(uuid, 1);
     check_result(xendomgrp_pause(handle, FREE_ID, &pause), 0, "pause: an empty group");
     check(pause.domains == 0 && pause.vcpus == 0, "pause: nobody was asked");
-    check_result(xendomgrp_join(handle, FREE_ID, (domid_t)domid, uuid), 0, "join: a paused group");
-    check_result((int)flags_of(domid), XEN_DOMGRP_MEMBER_PAUSED, "it is paused by its group");
+    check_result(xendomgrp_join(handle, FREE_ID, (domid_t)player, uuid), 0, "join: a paused group");
+    check_result((int)player_flags(), XEN_DOMGRP_MEMBER_PAUSED, "it is paused by its group");
     xendomgrp_getinfo(handle, FREE_ID, &info);
     check_result((int)info.flags, XEN_DOMGRP_PAUSED, "getinfo: the group is paused");
     check_result(xendomgrp_pause(handle, FREE_ID, &pause), 0, "pause: twice is no error");
-    check_result(xendomgrp_join(handle, XEN_DOMGRP_NULL, (domid_t)domid, uuid), 0,
+    check_result(xendomgrp_join(handle, XEN_DOMGRP_NULL, (domid_t)player, uuid), 0,
                  "leave a paused group");
-    check_result((int)flags_of(domid), 0, "it is released");
+    check_result((int)player_flags(), 0, "it is released");
 
     check_result(xendomgrp_unpause(handle, FREE_ID), 0, "unpause");
     check_result(xendomgrp_unpause(handle, FREE_ID), 0, "unpause: twice is no error");
-    xendomgrp_join(handle, FREE_ID, (domid_t)domid, uuid);
+    xendomgrp_join(handle, FREE_ID, (domid_t)player, uuid);
     check_result(xendomgrp_pause(handle, FREE_ID, &pause), 0, "pause: a group with a member");
     check(pause.domains == 1 && pause.batches == 1 && pause.stopped_ns >= pause.request_ns,
           "pause: one domain in one step, and its figures");
-    xc_domain_unpause(xc, domid); /* drops the reference it was created with, no more */
-    xc_domain_unpause(xc, domid);
-    check_result((int)flags_of(domid), XEN_DOMGRP_MEMBER_PAUSED,
+    xc_domain_unpause(xc, player); /* drops the reference it was created with, no more */
+    xc_domain_unpause(xc, player);
+    check_result((int)player_flags(), XEN_DOMGRP_MEMBER_PAUSED,
                  "unpausing the domain does not defeat the group's pause");
     check_result(xendomgrp_unpause(handle, FREE_ID), 0, "unpause: a group with a member");
-    check_result((int)flags_of(domid), 0, "its members are released");
-    xendomgrp_join(handle, XEN_DOMGRP_NULL, (domid_t)domid, uuid);
+    check_result((int)player_flags(), 0, "its members are released");
+    xendomgrp_join(handle, XEN_DOMGRP_NULL, (domid_t)player, uuid);
 }
 
 /* -- the member list -- */
@@ -529,7 +530,6 @@ int main(void)
 {
     xen_domain_handle_t uuid;
     uint16_t id = FREE_ID;
-    uint32_t domid;
 
     setvbuf(stdout, NULL, _IOLBF, 0);
     int result = xendomgrp_open(&handle);
@@ -548,21 +548,21 @@ int main(void)
     check_result(xendomgrp_create(handle, uuid, XEN_DOMGRP_POLICY_OPEN, &id), 0, "create");
     check(id == FREE_ID, "create: the id asked for");
     uuid_make(uuid, 1);
-    check_result(domain_make(uuid, &domid), 0, "a domain to play with is created");
+    check_result(domain_make(uuid, &player), 0, "a domain to play with is created");
     check_result(group_of(0), XEN_DOMGRP_ZERO, "dom0 is in Group-0");
 
     test_envelope();
-    test_padding(domid);
-    check_result(group_of(domid), XEN_DOMGRP_NULL, "refused padding moved nothing");
+    test_padding();
+    check_result(group_of(player), XEN_DOMGRP_NULL, "refused padding moved nothing");
     test_ids();
     test_create();
     test_getinfo();
     test_birth();
-    test_join(domid);
-    test_pause(domid);
+    test_join();
+    test_pause();
     test_members();
 
-    domain_unmake(domid);
+    domain_unmake(player);
     check_result(xendomgrp_destroy(handle, FREE_ID), 0, "destroy");
     xc_interface_close(xc);
     xencall_close(raw);
