@@ -9,7 +9,7 @@ configs() {
 }
 
 now() {
-    /root/bench/bench-clock
+    bench-clock
 }
 
 all_ready() {

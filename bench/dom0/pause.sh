@@ -13,7 +13,7 @@ for _ in $(seq "$repeats"); do
     echo "pause_skew_domgrp $(field request_ns < pause.json)"
     echo "pause_stopped_domgrp $(field stopped_ns < pause.json)"
     domgrp unpause p
-    echo "pause_skew_libxc $(/root/bench/bench-pause-each $domids)"
+    echo "pause_skew_libxc $(bench-pause-each $domids)"
     each_pause p "$n"
 done
 domgrp destroy p

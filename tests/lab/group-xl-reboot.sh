@@ -8,14 +8,7 @@ expect domgrp create shop.grp
 wait_ready db
 wait_ready web
 
-# members_in_xen GROUP-UUID - the members as the hypervisor itself lists them: "d5 d6"
-members_in_xen() {
-    xl dmesg -c > /dev/null
-    xl debug-keys J
-    xl dmesg | awk -v uuid="$(tr -d - <<< "$1")" '/group [0-9]+:/ { ours = index($0, uuid) } ours && !/group/'
-}
-in_xen() { members_in_xen "$group" | grep -Eq "d$1( |$)"; }
-group=$(xenstore-read "/local/domain/$(domid db)/domgrp/uuid")
+group=$(guest_key db domgrp/id)
 
 step "xl reboot of a member that the daemon created"
 before=$(domid db)
@@ -26,7 +19,7 @@ wait_for 60 other_domain
 wait_ready db
 equal "$(uuid db)" "$old" "db's UUID"
 equal "$(guest_key db domgrp/name)" shop "db's group in xenstore"
-expect in_xen "$(domid db)"
+equal "$(lab-groups of "$(domid db)")" "$group" "db's group in the hypervisor"
 
 step "xl reboot of a member that xl created: xl's own monitor makes the new domain"
 start_guest own
@@ -35,7 +28,7 @@ before=$(domid own)
 expect xl reboot own
 other_own() { running own && [ "$(domid own)" != "$before" ]; }
 wait_for 60 other_own
-expect in_xen "$(domid own)"
+equal "$(lab-groups of "$(domid own)")" "$group" "own's group in the hypervisor"
 wait_ready own
 published() { [ "$(guest_key own domgrp/name)" = shop ]; }
 wait_for 20 published
@@ -44,7 +37,7 @@ step "a member is in its group before its first instruction"
 expect xl destroy own
 expect xl create -q -p own.cfg
 equal "$(domain_state own)" "--p---" "own's state"
-expect in_xen "$(domid own)"
+equal "$(lab-groups of "$(domid own)")" "$group" "own's group in the hypervisor"
 expect xl destroy own
 
 step "xl destroy: the member is away, and the group says so"
