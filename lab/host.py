@@ -9,12 +9,11 @@ QEMU never outlives the process that booted it. A second process reaches a boote
 import ctypes
 import os
 import queue
-import shutil
+import re
 import signal
 import socket
 import struct
 import subprocess
-import sys
 import threading
 import time
 
@@ -24,7 +23,7 @@ from images import BUILD, LabError
 LOGS = os.path.join(BUILD, "logs")
 HOSTS = os.path.join(BUILD, "hosts")
 BOOT_TIMEOUT = 120
-XEN_OPTIONS = ("console=com1 com1=115200,8n1 loglvl=all guest_loglvl=all noreboot spec-ctrl=no "
+XEN_OPTIONS = ("console=com1 com1=115200,8n1 loglvl=all guest_loglvl=all spec-ctrl=no "
                "dom0_mem={dom0_mem}M,max:{dom0_mem}M")
 DOM0_OPTIONS = "console=hvc0 mitigations=off loglevel=5 panic=-1 lab.name={name} lab.address={address}"
 PR_SET_PDEATHSIG = 1
@@ -94,6 +93,7 @@ class AgentLink:
         self.channels = {}
         self.last_channel = 0
         self.started = threading.Event()
+        self.ended = False
         threading.Thread(target=self._read, daemon=True).start()
 
     def open(self, argv, terminal=None):
@@ -110,6 +110,8 @@ class AgentLink:
 
         channel = Channel(send, lambda: self.channels.pop(number, None))
         self.channels[number] = channel
+        if self.ended:
+            channel.frames.put((None, b""))
         send("o", open_request(argv, terminal))
         return channel
 
@@ -123,6 +125,7 @@ class AgentLink:
                     self.channels[number].frames.put((kind, data))
         except (EOFError, OSError):
             pass
+        self.ended = True
         for channel in list(self.channels.values()):
             channel.frames.put((None, b""))
 
@@ -171,7 +174,7 @@ class Commands:
                     raise CommandFailed("%s: %s: not done after %g s%s" % (
                         self.name, " ".join(argv), timeout, tail(parts))) from None
                 if kind is None:
-                    raise CommandFailed("%s: %s: the host went away" % (self.name, " ".join(argv)))
+                    raise CommandFailed("%s: %s: the host went away%s" % (self.name, " ".join(argv), self.last_words()))
                 if kind == "x":
                     break
                 parts[kind].append(data)
@@ -183,6 +186,16 @@ class Commands:
         if check and result.status:
             raise CommandFailed("%s: %s: exit status %d%s" % (self.name, " ".join(argv), result.status, tail(parts)))
         return result
+
+    def last_words(self):
+        """What Xen or dom0 said when it crashed, for a message; "" if nothing."""
+        try:
+            with open(os.path.join(LOGS, self.name + ".log"), errors="replace") as file:
+                text = file.read()
+        except OSError:
+            return ""
+        crash = re.search(r"^\(XEN\) Panic on CPU.*\n\(XEN\) (.*)|Kernel panic - (.*)", text, re.M)
+        return ": " + (crash[1] or crash[2]) if crash else ""
 
     def put(self, source, target, mode=None):
         """Copies a file of this machine (path, or bytes) into dom0."""

@@ -39,7 +39,7 @@ XEN_TOOLS = ["xl", "xenstored", "xenconsoled", "xenconsole", "xen-init-dom0", "l
 XENSTORE_CLIENTS = ["xenstore", "xenstore-chmod", "xenstore-exists", "xenstore-list", "xenstore-ls", "xenstore-read",
                     "xenstore-rm", "xenstore-watch", "xenstore-write"]
 # Programs that are built but not installed, and that scenarios or benchmarks run in dom0 (/usr/lib/domgrp-lab there).
-LAB_PROGRAMS = ["bench/bench-*", "tests/**/lab-*"]
+LAB_PROGRAMS = ["bench/bench-*", "tests/**/lab-*", "tests/xendomgrp/xendomgrp-test"]
 # The machine's own programs that make dom0 a place to work in.
 HOST_TOOLS = ["/bin/bash", "/usr/bin/socat", "/usr/bin/strace", "/usr/bin/gdbserver"]
 TERMINALS = ["d/dumb", "l/linux", "s/screen", "s/screen-256color", "t/tmux", "t/tmux-256color", "v/vt100", "v/vt220",
