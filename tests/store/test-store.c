@@ -1,0 +1,472 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The journal on SQLite: what is written is there after reopening, whatever happens between. */
+#include "host.h"
+#include "store.h"
+
+#include <glib/gstdio.h>
+#include <signal.h>
+#include <sqlite3.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define UUID_SHOP "3f1c9c5e-8f5b-4d5c-9d55-0d3f0a6f1c2e"
+#define UUID_MAIL "4f1c9c5e-8f5b-4d5c-9d55-0d3f0a6f1c2e"
+#define UUID_DB "5f1c9c5e-8f5b-4d5c-9d55-0d3f0a6f1c2e"
+#define UUID_WEB "6f1c9c5e-8f5b-4d5c-9d55-0d3f0a6f1c2e"
+#define UUID_BOOT "7f1c9c5e-8f5b-4d5c-9d55-0d3f0a6f1c2e"
+
+typedef struct {
+    char *folder;
+    char *path;
+    Journal *journal;
+} Fixture;
+
+static Journal *open_journal(const char *path)
+{
+    g_autoptr(GError) error = NULL;
+    Journal *journal = journal_sqlite_new(path, &error);
+    g_assert_no_error(error);
+    return journal;
+}
+
+static void close_journal(Fixture *fixture)
+{
+    if (fixture->journal != NULL)
+        fixture->journal->ops->free(fixture->journal);
+    fixture->journal = NULL;
+}
+
+static void reopen(Fixture *fixture)
+{
+    close_journal(fixture);
+    fixture->journal = open_journal(fixture->path);
+}
+
+static void set_up(Fixture *fixture, gconstpointer data)
+{
+    fixture->folder = g_dir_make_tmp("domgrp-store-XXXXXX", NULL);
+    fixture->path = g_build_filename(fixture->folder, "db", NULL);
+    fixture->journal = open_journal(fixture->path);
+}
+
+static void tear_down(Fixture *fixture, gconstpointer data)
+{
+    close_journal(fixture);
+    g_autofree char *rollback = g_strconcat(fixture->path, "-journal", NULL);
+    g_unlink(rollback);
+    g_unlink(fixture->path);
+    g_rmdir(fixture->folder);
+    g_free(fixture->folder);
+    g_free(fixture->path);
+}
+
+static void add_member(JournalGroup *group, const char *uuid, const char *name, gboolean ours,
+                       guint32 domid)
+{
+    JournalMember *member = journal_member_new();
+    g_strlcpy(member->uuid, uuid, sizeof member->uuid);
+    member->name = g_strdup(name);
+    member->json = g_strdup_printf("{\"name\": \"%s\"}", name);
+    member->ours = ours;
+    member->domid = domid;
+    g_ptr_array_add(group->members, member);
+}
+
+static JournalGroup *make_group(const char *uuid, const char *name)
+{
+    JournalGroup *group = journal_group_new();
+    g_strlcpy(group->uuid, uuid, sizeof group->uuid);
+    g_strlcpy(group->boot_id, UUID_BOOT, sizeof group->boot_id);
+    group->name = g_strdup(name);
+    group->text = g_strdup("name = \"it's\"\n");
+    group->id = 0x7FFE;
+    return group;
+}
+
+/* shop: web, db, in this order, which is not that of their names or UUIDs. */
+static JournalGroup *make_shop(void)
+{
+    JournalGroup *group = make_group(UUID_SHOP, "shop");
+    group->paused = TRUE;
+    add_member(group, UUID_WEB, "web", FALSE, HOST_DOMID_NONE);
+    add_member(group, UUID_DB, "db", TRUE, 7);
+    return group;
+}
+
+static void put(Fixture *fixture, const JournalGroup *group)
+{
+    g_autoptr(GError) error = NULL;
+    g_assert_true(fixture->journal->ops->group_put(fixture->journal, group, &error));
+    g_assert_no_error(error);
+}
+
+static void put_shop(Fixture *fixture)
+{
+    g_autoptr(JournalGroup) shop = make_shop();
+    put(fixture, shop);
+}
+
+/* All groups as one line each. */
+static char *describe(Fixture *fixture)
+{
+    g_autoptr(GPtrArray) groups = NULL;
+    g_autoptr(GError) error = NULL;
+    GString *text = g_string_new(NULL);
+    g_assert_true(fixture->journal->ops->load(fixture->journal, &groups, &error));
+    for (guint i = 0; i < groups->len; i++) {
+        const JournalGroup *group = groups->pdata[i];
+        g_string_append_printf(text, "%s id=%u%s:", group->name, group->id,
+                               group->paused ? " paused" : "");
+        for (guint k = 0; k < group->members->len; k++) {
+            const JournalMember *member = group->members->pdata[k];
+            g_string_append_printf(text, " %s(%s%d)", member->name, member->ours ? "ours " : "",
+                                   (int)member->domid);
+        }
+        g_string_append_c(text, '\n');
+    }
+    return g_string_free(text, FALSE);
+}
+
+#define SHOP "shop id=32766 paused: web(-1) db(ours 7)\n"
+
+static void assert_groups(Fixture *fixture, const char *expected)
+{
+    g_autofree char *text = describe(fixture);
+    g_assert_cmpstr(text, ==, expected);
+}
+
+/* -- what is written is there -- */
+
+static void test_empty(Fixture *fixture, gconstpointer data)
+{
+    struct stat status;
+    assert_groups(fixture, "");
+    g_assert_cmpint(stat(fixture->path, &status), ==, 0);
+    g_assert_cmpint(status.st_mode & 0777, ==, 0600);
+}
+
+static void test_round_trip(Fixture *fixture, gconstpointer data)
+{
+    put_shop(fixture);
+    reopen(fixture);
+    assert_groups(fixture, SHOP);
+
+    g_autoptr(GPtrArray) groups = NULL;
+    fixture->journal->ops->load(fixture->journal, &groups, NULL);
+    const JournalGroup *group = groups->pdata[0];
+    const JournalMember *web = group->members->pdata[0];
+    g_assert_cmpstr(group->uuid, ==, UUID_SHOP);
+    g_assert_cmpstr(group->boot_id, ==, UUID_BOOT);
+    g_assert_cmpstr(group->text, ==, "name = \"it's\"\n");
+    g_assert_cmpstr(web->uuid, ==, UUID_WEB);
+    g_assert_cmpstr(web->json, ==, "{\"name\": \"web\"}");
+}
+
+static void test_replace(Fixture *fixture, gconstpointer data)
+{
+    put_shop(fixture);
+    g_autoptr(JournalGroup) shop = make_group(UUID_SHOP, "store");
+    add_member(shop, UUID_DB, "db", FALSE, 9);
+    put(fixture, shop);
+    assert_groups(fixture, "store id=32766: db(9)\n");
+}
+
+static void test_owner(Fixture *fixture, gconstpointer data)
+{
+    put_shop(fixture);
+    g_assert_true(fixture->journal->ops->member_put_owner(fixture->journal, UUID_SHOP, UUID_WEB,
+                                                          TRUE, 12, NULL));
+    reopen(fixture);
+    assert_groups(fixture, "shop id=32766 paused: web(ours 12) db(ours 7)\n");
+}
+
+static void test_delete(Fixture *fixture, gconstpointer data)
+{
+    g_autoptr(JournalGroup) mail = make_group(UUID_MAIL, "mail");
+    add_member(mail, UUID_DB, "db", FALSE, HOST_DOMID_NONE);
+    put_shop(fixture);
+    put(fixture, mail);
+    g_assert_true(fixture->journal->ops->group_delete(fixture->journal, UUID_SHOP, NULL));
+    g_assert_true(fixture->journal->ops->group_delete(fixture->journal, UUID_SHOP, NULL));
+    reopen(fixture);
+    assert_groups(fixture, "mail id=32766: db(-1)\n");
+}
+
+/* Two groups of one name cannot be: the second is refused whole. */
+static void test_refused_put_changes_nothing(Fixture *fixture, gconstpointer data)
+{
+    g_autoptr(JournalGroup) other = make_group(UUID_MAIL, "shop");
+    g_autoptr(GError) error = NULL;
+    put_shop(fixture);
+    g_assert_false(fixture->journal->ops->group_put(fixture->journal, other, &error));
+    g_assert_error(error, DOMGRP_ERROR, DOMGRP_ERROR_STORE);
+    assert_groups(fixture, SHOP);
+    put_shop(fixture);
+}
+
+/* -- operations -- */
+
+static void put_operation(Fixture *fixture, guint n, gboolean ended, const char *error_name)
+{
+    g_autoptr(JournalOperation) operation = journal_operation_new();
+    g_snprintf(operation->uuid, sizeof operation->uuid, "00000000-0000-4000-8000-%012u", n);
+    g_strlcpy(operation->group_uuid, UUID_SHOP, sizeof operation->group_uuid);
+    operation->group_name = g_strdup("shop");
+    operation->kind = g_strdup("start");
+    operation->began_us = n;
+    operation->ended_us = ended ? n + 1 : 0;
+    operation->error_name = g_strdup(error_name);
+    operation->error_message = g_strdup(error_name);
+    g_assert_true(fixture->journal->ops->operation_put(fixture->journal, operation, NULL));
+}
+
+static GPtrArray *operations(Fixture *fixture, guint limit)
+{
+    GPtrArray *array = NULL;
+    g_assert_true(fixture->journal->ops->operations(fixture->journal, limit, &array, NULL));
+    return array;
+}
+
+static void test_operations(Fixture *fixture, gconstpointer data)
+{
+    put_operation(fixture, 1, FALSE, NULL);
+    put_operation(fixture, 2, FALSE, NULL);
+    put_operation(fixture, 1, TRUE, "HOST_FAILED");
+    reopen(fixture);
+    g_autoptr(GPtrArray) array = operations(fixture, 10);
+    const JournalOperation *newest = array->pdata[0];
+    const JournalOperation *oldest = array->pdata[1];
+    g_assert_cmpuint(array->len, ==, 2);
+    g_assert_cmpint(newest->began_us, ==, 2);
+    g_assert_cmpint(newest->ended_us, ==, 0);
+    g_assert_null(newest->error_name);
+    g_assert_cmpint(oldest->ended_us, ==, 2);
+    g_assert_cmpstr(oldest->error_name, ==, "HOST_FAILED");
+    g_assert_cmpstr(oldest->kind, ==, "start");
+    g_assert_cmpstr(oldest->group_name, ==, "shop");
+}
+
+/* The history is bounded, but an operation that is open stays. */
+static void test_operations_bounded(Fixture *fixture, gconstpointer data)
+{
+    put_operation(fixture, 1, FALSE, NULL);
+    for (guint n = 2; n <= JOURNAL_SQLITE_OPERATIONS + 10; n++)
+        put_operation(fixture, n, TRUE, NULL);
+    g_autoptr(GPtrArray) array = operations(fixture, 10000);
+    const JournalOperation *oldest = array->pdata[array->len - 1];
+    g_assert_cmpuint(array->len, ==, JOURNAL_SQLITE_OPERATIONS + 1);
+    g_assert_cmpint(oldest->began_us, ==, 1);
+    g_autoptr(GPtrArray) few = operations(fixture, 3);
+    g_assert_cmpuint(few->len, ==, 3);
+}
+
+/* -- what goes wrong -- */
+
+static int run_child(void (*child)(Fixture *fixture), Fixture *fixture)
+{
+    int status;
+    pid_t pid = fork();
+    g_assert_cmpint(pid, >=, 0);
+    if (pid == 0) {
+        child(fixture);
+        _exit(99);
+    }
+    g_assert_cmpint(waitpid(pid, &status, 0), ==, pid);
+    return status;
+}
+
+/* Writes half a transaction to the disk and is killed. */
+static void die_in_transaction(Fixture *fixture)
+{
+    sqlite3 *db;
+    sqlite3_open(fixture->path, &db);
+    sqlite3_exec(db, "PRAGMA cache_size = 1; PRAGMA journal_mode = TRUNCATE; BEGIN;", NULL, NULL,
+                 NULL);
+    sqlite3_exec(db, "DELETE FROM member; UPDATE grp SET name = 'lost';", NULL, NULL, NULL);
+    for (int i = 0; i < 1000; i++) {
+        g_autofree char *sql = g_strdup_printf("INSERT INTO operation (uuid, grp, grp_name, kind,"
+                                               " began_us, ended_us) VALUES ('%d', '', '%0500d',"
+                                               " '', 0, 0)",
+                                               i, i);
+        if (sqlite3_exec(db, sql, NULL, NULL, NULL) != SQLITE_OK)
+            _exit(98);
+    }
+    kill(getpid(), SIGKILL);
+}
+
+static void test_killed(Fixture *fixture, gconstpointer data)
+{
+    put_shop(fixture);
+    close_journal(fixture);
+    int status = run_child(die_in_transaction, fixture);
+    g_assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+
+    g_autofree char *rollback = g_strconcat(fixture->path, "-journal", NULL);
+    struct stat left;
+    g_assert_cmpint(stat(rollback, &left), ==, 0);
+    g_assert_cmpint(left.st_size, >, 0); /* the kill did come in the middle */
+    reopen(fixture);
+    assert_groups(fixture, SHOP);
+}
+
+/* Writes, is killed without closing: what returned TRUE is there. */
+static void die_after_put(Fixture *fixture)
+{
+    fixture->journal = open_journal(fixture->path);
+    put_shop(fixture);
+    kill(getpid(), SIGKILL);
+}
+
+static void test_killed_after_put(Fixture *fixture, gconstpointer data)
+{
+    close_journal(fixture);
+    run_child(die_after_put, fixture);
+    reopen(fixture);
+    assert_groups(fixture, SHOP);
+}
+
+static void assert_refused(const char *path, DomgrpErrorCode code, const char *part)
+{
+    g_autoptr(GError) error = NULL;
+    g_assert_null(journal_sqlite_new(path, &error));
+    g_assert_error(error, DOMGRP_ERROR, (int)code);
+    g_assert_nonnull(strstr(error->message, path));
+    if (strstr(error->message, part) == NULL)
+        g_error("\"%s\" does not say \"%s\"", error->message, part);
+}
+
+static void open_second(Fixture *fixture)
+{
+    assert_refused(fixture->path, DOMGRP_ERROR_LOCKED, "only one domgrpd can run");
+    _exit(0);
+}
+
+static void test_locked(Fixture *fixture, gconstpointer data)
+{
+    put_shop(fixture);
+    int status = run_child(open_second, fixture);
+    g_assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+    assert_groups(fixture, SHOP);
+}
+
+static void execute(Fixture *fixture, const char *sql)
+{
+    sqlite3 *db;
+    close_journal(fixture);
+    g_assert_cmpint(sqlite3_open(fixture->path, &db), ==, SQLITE_OK);
+    g_assert_cmpint(sqlite3_exec(db, sql, NULL, NULL, NULL), ==, SQLITE_OK);
+    sqlite3_close(db);
+}
+
+static void test_newer(Fixture *fixture, gconstpointer data)
+{
+    execute(fixture, "PRAGMA user_version = 1000");
+    assert_refused(fixture->path, DOMGRP_ERROR_STORE, "install the newer domgrp again");
+}
+
+static void test_not_a_database(Fixture *fixture, gconstpointer data)
+{
+    close_journal(fixture);
+    g_assert_true(
+        g_file_set_contents(fixture->path,
+                            "This is no database, but long enough to be looked at as one........."
+                            "....................................................................",
+                            -1, NULL));
+    assert_refused(fixture->path, DOMGRP_ERROR_STORE, "move the file away");
+}
+
+static void test_damaged(Fixture *fixture, gconstpointer data)
+{
+    g_autofree char *text = NULL;
+    gsize length;
+    for (guint n = 1; n < 100; n++)
+        put_operation(fixture, n, TRUE, "a long name so that there are several pages");
+    close_journal(fixture);
+    g_assert_true(g_file_get_contents(fixture->path, &text, &length, NULL));
+    g_assert_cmpuint(length, >, 4 * 4096);
+    memset(text + length - 4096, 0xA5, 4096);
+    g_assert_true(g_file_set_contents(fixture->path, text, (gssize)length, NULL));
+    assert_refused(fixture->path, DOMGRP_ERROR_STORE, "move the file away");
+}
+
+static void test_no_folder(Fixture *fixture, gconstpointer data)
+{
+    g_autofree char *path = g_build_filename(fixture->folder, "none", "db", NULL);
+    assert_refused(path, DOMGRP_ERROR_STORE, "check its folder");
+}
+
+static void open_unwritable(Fixture *fixture)
+{
+    g_autofree char *path = g_build_filename(fixture->folder, "other", NULL);
+    g_chmod(fixture->folder, 0555);
+    if (geteuid() == 0 && setuid(65534) != 0)
+        _exit(97);
+    assert_refused(path, DOMGRP_ERROR_STORE, "permissions");
+    _exit(0);
+}
+
+static void test_unwritable_folder(Fixture *fixture, gconstpointer data)
+{
+    int status = run_child(open_unwritable, fixture);
+    g_chmod(fixture->folder, 0755);
+    g_assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+}
+
+/* With no room for the change: it is refused whole, and goes in when there is room. */
+static void test_disk_full(Fixture *fixture, gconstpointer data)
+{
+    g_autoptr(JournalGroup) big = make_shop();
+    g_autoptr(GError) error = NULL;
+    struct rlimit before;
+    put_shop(fixture);
+    g_free(big->text);
+    big->text = g_strnfill(1024 * 1024, 'x');
+
+    getrlimit(RLIMIT_FSIZE, &before);
+    signal(SIGXFSZ, SIG_IGN);
+    struct rlimit small = {64 * 1024, before.rlim_max};
+    g_assert_cmpint(setrlimit(RLIMIT_FSIZE, &small), ==, 0);
+    gboolean done = fixture->journal->ops->group_put(fixture->journal, big, &error);
+    setrlimit(RLIMIT_FSIZE, &before);
+
+    g_assert_false(done);
+    g_assert_error(error, DOMGRP_ERROR, DOMGRP_ERROR_STORE);
+    g_assert_nonnull(strstr(error->message, "make room"));
+    assert_groups(fixture, SHOP);
+    put(fixture, big);
+    reopen(fixture);
+    assert_groups(fixture, SHOP);
+}
+
+int main(int argc, char **argv)
+{
+    static const struct {
+        const char *name;
+        void (*run)(Fixture *fixture, gconstpointer data);
+    } tests[] = {
+        {"/store/empty", test_empty},
+        {"/store/round-trip", test_round_trip},
+        {"/store/replace", test_replace},
+        {"/store/owner", test_owner},
+        {"/store/delete", test_delete},
+        {"/store/refused-put-changes-nothing", test_refused_put_changes_nothing},
+        {"/store/operations", test_operations},
+        {"/store/operations-bounded", test_operations_bounded},
+        {"/store/killed", test_killed},
+        {"/store/killed-after-put", test_killed_after_put},
+        {"/store/locked", test_locked},
+        {"/store/newer", test_newer},
+        {"/store/not-a-database", test_not_a_database},
+        {"/store/damaged", test_damaged},
+        {"/store/no-folder", test_no_folder},
+        {"/store/unwritable-folder", test_unwritable_folder},
+        {"/store/disk-full", test_disk_full},
+    };
+    g_test_init(&argc, &argv, NULL);
+    for (guint i = 0; i < G_N_ELEMENTS(tests); i++)
+        g_test_add(tests[i].name, Fixture, NULL, set_up, tests[i].run, tear_down);
+    return g_test_run();
+}
