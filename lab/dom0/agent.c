@@ -2,13 +2,15 @@
 /*
  * lab-agent: runs commands in an emulated host for the machine outside.
  *
- * Owns the virtio-serial port org.domgrp.lab and the children it starts. The port carries frames of many
- * channels; one channel is one command with its input, output and exit status. Knows nothing of Xen.
+ * Owns the virtio-serial port org.domgrp.lab and the children it starts. The port carries frames of
+ * many channels; one channel is one command with its input, output and exit status. Knows nothing
+ * of Xen.
  *
  * A frame is two little-endian words, channel and type << 24 | length, then `length` bytes.
- *   from outside: 'o' open: "COLUMNS ROWS" (both 0: no terminal) NUL, then argv, each NUL-terminated
- *                 'i' input (length 0: end of input)   's' signal number in one byte   'w' "COLUMNS ROWS"
- *   from here:    'h' the agent has started   '1' '2' output, errors   'x' exit status in decimal
+ *   from outside: 'o' open: "COLUMNS ROWS" (both 0: no terminal) NUL, then argv, each
+ * NUL-terminated 'i' input (length 0: end of input)   's' signal number in one byte   'w' "COLUMNS
+ * ROWS" from here:    'h' the agent has started   '1' '2' output, errors   'x' exit status in
+ * decimal
  */
 #define _GNU_SOURCE
 #include <dirent.h>
@@ -35,10 +37,10 @@
 
 struct channel {
     uint32_t id;
-    pid_t pid;             /* 0: free slot */
-    int in, out, err;      /* -1: closed; with a terminal in == out and err == -1 */
+    pid_t pid;        /* 0: free slot */
+    int in, out, err; /* -1: closed; with a terminal in == out and err == -1 */
     int terminal;
-    char *queue;           /* input the child has not taken yet */
+    char *queue; /* input the child has not taken yet */
     size_t queued;
     int input_ended;
 };
@@ -54,7 +56,7 @@ static void write_all(int fd, const void *data, size_t length)
         ssize_t n = write(fd, p, length);
 
         if (n < 0 && (errno == EINTR || errno == EAGAIN)) {
-            struct pollfd wait = { .fd = fd, .events = POLLOUT };
+            struct pollfd wait = {.fd = fd, .events = POLLOUT};
 
             poll(&wait, 1, 1000);
             continue;
@@ -68,7 +70,7 @@ static void write_all(int fd, const void *data, size_t length)
 
 static void send_frame(uint32_t id, char type, const void *data, size_t length)
 {
-    uint32_t header[2] = { id, (uint32_t)type << 24 | length };
+    uint32_t header[2] = {id, (uint32_t)type << 24 | length};
 
     write_all(port, header, sizeof(header));
     write_all(port, data, length);
@@ -160,8 +162,8 @@ static int spawn_on_pipes(struct channel *c, char **argv)
 
 static void channel_open(uint32_t id, char *data, size_t length)
 {
-    char *argv[MAX_ARGS + 1] = { NULL }, *end = data + length;
-    struct winsize size = { 0 };
+    char *argv[MAX_ARGS + 1] = {NULL}, *end = data + length;
+    struct winsize size = {0};
     struct channel *c = NULL;
     int argc = 0;
 
@@ -226,7 +228,7 @@ static void channel_input(struct channel *c, const char *data, size_t length)
 static int channel_drain(struct channel *c, int *fd, char type)
 {
     char data[CHUNK];
-    struct pollfd ready = { .fd = *fd, .events = POLLIN };
+    struct pollfd ready = {.fd = *fd, .events = POLLIN};
     ssize_t n;
 
     if (*fd < 0 || poll(&ready, 1, 0) <= 0)
@@ -267,7 +269,7 @@ static void reap_children(void)
 static void handle_frame(uint32_t id, char type, char *data, size_t length)
 {
     struct channel *c = channel_lookup(id);
-    struct winsize size = { 0 };
+    struct winsize size = {0};
 
     data[length] = 0;
     if (type == 'o')
@@ -347,14 +349,14 @@ static void serve(int signals)
     for (;;) {
         int n = 0;
 
-        fds[n++] = (struct pollfd){ .fd = port, .events = POLLIN };
-        fds[n++] = (struct pollfd){ .fd = signals, .events = POLLIN };
+        fds[n++] = (struct pollfd){.fd = port, .events = POLLIN};
+        fds[n++] = (struct pollfd){.fd = signals, .events = POLLIN};
         for (int i = 0; i < MAX_CHANNELS; i++) {
             struct channel *c = &channels[i];
 
-            fds[n++] = (struct pollfd){ .fd = c->pid ? c->out : -1, .events = POLLIN };
-            fds[n++] = (struct pollfd){ .fd = c->pid ? c->err : -1, .events = POLLIN };
-            fds[n++] = (struct pollfd){ .fd = c->pid && c->queued ? c->in : -1, .events = POLLOUT };
+            fds[n++] = (struct pollfd){.fd = c->pid ? c->out : -1, .events = POLLIN};
+            fds[n++] = (struct pollfd){.fd = c->pid ? c->err : -1, .events = POLLIN};
+            fds[n++] = (struct pollfd){.fd = c->pid && c->queued ? c->in : -1, .events = POLLOUT};
         }
         if (poll(fds, n, -1) < 0)
             continue;

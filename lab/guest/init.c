@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The guests' only program: /init, and by other names /sbin/poweroff and /sbin/reboot, which the kernel runs
- * when the toolstack asks for a shutdown or a reboot.
+ * The guests' only program: /init, and by other names /sbin/poweroff and /sbin/reboot, which the
+ * kernel runs when the toolstack asks for a shutdown or a reboot.
  *
- * It says in xenstore that the guest is ready and does on request what tests want a guest to do (lab/README.md
- * lists it). Requests are "name=value" words: "lab.name=value" on the kernel's command line, "name=value ..."
- * in the xenstore key data/lab/set of the guest, answered in data/lab/ack once done. Suspending is the
- * kernel's own business; nothing here stands in its way.
+ * It says in xenstore that the guest is ready and does on request what tests want a guest to do
+ * (lab/README.md lists it). Requests are "name=value" words: "lab.name=value" on the kernel's
+ * command line, "name=value ..." in the xenstore key data/lab/set of the guest, answered in
+ * data/lab/ack once done. Suspending is the kernel's own business; nothing here stands in its way.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -42,7 +42,7 @@ static int64_t now_ns(clockid_t clock)
 
 static void sleep_ns(int64_t ns)
 {
-    struct timespec t = { ns / 1000000000, ns % 1000000000 };
+    struct timespec t = {ns / 1000000000, ns % 1000000000};
 
     while (nanosleep(&t, &t) && errno == EINTR)
         ;
@@ -58,7 +58,8 @@ static void write_file(const char *path, const char *text)
         close(fd);
 }
 
-/* ---- xenstore, by the kernel's /dev/xen/xenbus: paths are relative to the guest's own directory ---- */
+/* ---- xenstore, by the kernel's /dev/xen/xenbus: paths are relative to the guest's own directory
+ * ---- */
 
 enum { XS_READ = 2, XS_WATCH = 4, XS_WRITE = 11, XS_WATCH_EVENT = 15, XS_ERROR = 16 };
 
@@ -96,10 +97,11 @@ static int xs_receive(struct xs_header *header, char *body)
     return 0;
 }
 
-/* One request; the reply's body lands in `reply` (XENSTORE_MAX + 1 bytes). 0, or -1 when refused. */
+/* One request; the reply's body lands in `reply` (XENSTORE_MAX + 1 bytes). 0, or -1 when refused.
+ */
 static int xs_request(uint32_t type, const char *payload, size_t length, char *reply)
 {
-    struct xs_header header = { type, 1, 0, length };
+    struct xs_header header = {type, 1, 0, length};
     char message[sizeof(header) + XENSTORE_MAX];
     int result = -1;
 
@@ -136,7 +138,8 @@ static int xs_write(const char *path, const char *value)
     return xs_request(XS_WRITE, payload, head + strlen(value), reply);
 }
 
-static void __attribute__((format(printf, 2, 3))) xs_printf(const char *path, const char *format, ...)
+static void __attribute__((format(printf, 2, 3)))
+xs_printf(const char *path, const char *format, ...)
 {
     char value[256];
     va_list args;
@@ -159,7 +162,8 @@ static void xs_watch(const char *path)
 
 static void write_time(const char *path)
 {
-    xs_printf(path, "%lld %lld", (long long)now_ns(CLOCK_MONOTONIC), (long long)now_ns(CLOCK_REALTIME));
+    xs_printf(path, "%lld %lld", (long long)now_ns(CLOCK_MONOTONIC),
+              (long long)now_ns(CLOCK_REALTIME));
 }
 
 /* ---- /sbin/poweroff and /sbin/reboot ---- */
@@ -181,7 +185,8 @@ static int stop_machine(const char *request, int how)
 }
 
 /* ---- memory with a checkable pattern ----
- * Word 0 of a page is its generation; the others follow from the seed, the page's number and the generation. */
+ * Word 0 of a page is its generation; the others follow from the seed, the page's number and the
+ * generation. */
 
 static struct {
     pthread_mutex_t lock;
@@ -189,7 +194,7 @@ static struct {
     size_t pages;
     uint64_t seed;
     long rate; /* pages dirtied per second; 0: none */
-} memory = { .lock = PTHREAD_MUTEX_INITIALIZER };
+} memory = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
 static uint64_t pattern_start(size_t page, uint64_t generation)
 {
@@ -233,7 +238,8 @@ static int memory_fill(const char *value)
         munmap(memory.words, memory.pages * PAGE);
     memory.words = NULL;
     memory.pages = 0;
-    words = bytes ? mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) : NULL;
+    words = bytes ? mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)
+                  : NULL;
     if (words && words != MAP_FAILED) {
         memory.words = words;
         memory.pages = bytes / PAGE;
@@ -295,7 +301,7 @@ static struct {
     pthread_mutex_t lock;
     long rate; /* stamps per second; 0: none */
     int64_t last, gap_from, gap_to;
-} stamps = { .lock = PTHREAD_MUTEX_INITIALIZER };
+} stamps = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
 static void *take_stamps(void *unused)
 {
@@ -407,9 +413,10 @@ static const struct {
     const char *name;
     int (*handle)(const char *value);
 } requests[] = {
-    { "ready", set_ready },   { "shutdown", set_shutdown }, { "fill", memory_fill }, { "dirty", set_dirty },
-    { "verify", memory_verify }, { "stamp", set_stamp },    { "gap", report_gap },   { "show", show_key },
-    { "ip", set_address },    { "do", act },
+    {"ready", set_ready}, {"shutdown", set_shutdown}, {"fill", memory_fill},
+    {"dirty", set_dirty}, {"verify", memory_verify},  {"stamp", set_stamp},
+    {"gap", report_gap},  {"show", show_key},         {"ip", set_address},
+    {"do", act},
 };
 
 static int handle_request(char *word)
@@ -449,8 +456,8 @@ static void handle_command_line(void)
     close(fd);
 }
 
-/* Called after each watch event: does what data/lab/set asks, once, and says "ready" again where a restore or
- * a migration gave the guest a new xenstore directory. */
+/* Called after each watch event: does what data/lab/set asks, once, and says "ready" again where a
+ * restore or a migration gave the guest a new xenstore directory. */
 static void handle_xenstore(void)
 {
     char text[XENSTORE_MAX + 1], copy[XENSTORE_MAX + 1];
@@ -483,8 +490,8 @@ static void serve_xenstore(void)
 
 static void mount_all(void)
 {
-    static const char *const table[][2] = { { "proc", "/proc" }, { "sysfs", "/sys" }, { "devtmpfs", "/dev" },
-                                            { "tmpfs", "/run" } };
+    static const char *const table[][2] = {
+        {"proc", "/proc"}, {"sysfs", "/sys"}, {"devtmpfs", "/dev"}, {"tmpfs", "/run"}};
 
     for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
         mkdir(table[i][1], 0755);

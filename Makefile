@@ -1,0 +1,55 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+#
+# A thin front door: each target names the command that does the work. Meson builds userspace, hypervisor/build
+# builds Xen, lab/lab runs emulated hosts, tests/run counts tests.
+
+MAKEFLAGS += --no-print-directory
+JOBS ?= $(shell nproc)
+FUZZ_SECONDS ?= 60
+export JOBS FUZZ_SECONDS
+
+.PHONY: help demo lab test test-all check lint bench fuzz install clean
+
+help:
+	@echo 'make demo       see it: a group of domains on real Xen, in an emulated host'
+	@echo 'make lab        play with it: a dom0 shell in such a host'
+	@echo 'make test       unit tests and lab scenarios, one of every kind'
+	@echo 'make test-all   all of them, the long ones too'
+	@echo 'make check      unit tests only: no Xen, no root, no network'
+	@echo 'make lint       style of C and scripts'
+	@echo 'make fuzz       every fuzz target for FUZZ_SECONDS=$(FUZZ_SECONDS)'
+	@echo 'make bench      measurements in the lab'
+	@echo 'make install    userspace into DESTDIR and PREFIX (the hypervisor: packaging/install-hypervisor)'
+	@echo 'make clean      removes build/'
+
+demo:
+	@lab/demo
+
+lab:
+	@packaging/install-deps build lab
+	@hypervisor/build build/xen/out
+	@lab/lab shell
+
+test test-all check fuzz:
+	@tests/run $@
+
+lint:
+	@tests/lint
+
+bench:
+	@packaging/install-deps build lab bench
+	@hypervisor/build build/xen/out
+	@bench/run $(BENCH)
+
+# A plain release build of its own, so that what is installed never has the tests' sanitizers in it.
+PREFIX ?= /usr/local
+install:
+	@mkdir -p build; test -e build/release/build.ninja || \
+	    meson setup build/release --buildtype=release --prefix=$(PREFIX) > build/release.log || \
+	    { cat build/release.log; exit 1; }
+	@meson configure build/release --prefix=$(PREFIX)
+	@ninja -C build/release --quiet
+	@meson install -C build/release --no-rebuild --quiet
+
+clean:
+	rm -rf build
