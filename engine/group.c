@@ -112,8 +112,10 @@ gboolean group_idle(const Group *group)
 static guint group_running(const Group *group)
 {
     guint running = 0;
-    for (guint i = 0; i < group->members->len; i++)
-        running += member_runs(group->members->pdata[i]);
+    for (guint i = 0; i < group->members->len; i++) {
+        const MemberNode *member = group->members->pdata[i];
+        running += member_runs(member) && member->shown.state != MEMBER_STARTING;
+    }
     return running;
 }
 

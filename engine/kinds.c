@@ -172,7 +172,7 @@ static const Step steps_remake[] = {
 static const Step steps_pause[] = {
     {group_step_pause_store, NULL, AS_IT_IS}, {group_step_pause, NULL, AS_IT_IS}, {0}};
 static const Step steps_pause_undo[] = {
-    {group_step_unpause_undo, NULL, AS_IT_IS}, {group_step_unpause_store, NULL, AS_IT_IS}, {0}};
+    {group_step_pause_undo, NULL, AS_IT_IS}, {group_step_unpause_store, NULL, AS_IT_IS}, {0}};
 static const Step steps_unpause[] = {
     {group_step_unpause, NULL, AS_IT_IS}, {group_step_unpause_store, NULL, AS_IT_IS}, {0}};
 static const Step steps_join[] = {{join_retrieve, NULL, AS_IT_IS},

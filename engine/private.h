@@ -251,7 +251,7 @@ StepResult step_fail_unless_restart(Work *work, GError **error);
 StepResult group_step_pause_store(Work *work, GError **error);
 StepResult group_step_pause(Work *work, GError **error);
 StepResult group_step_unpause(Work *work, GError **error);
-StepResult group_step_unpause_undo(Work *work, GError **error);
+StepResult group_step_pause_undo(Work *work, GError **error);
 StepResult group_step_unpause_store(Work *work, GError **error);
 StepResult group_step_make(Work *work, GError **error);
 StepResult group_step_unmake(Work *work, GError **error);

@@ -41,7 +41,9 @@ static gboolean member_show(MemberNode *member)
     const HostDomain *domain = &member->domain;
     gboolean exists = member_has_domain(member);
     MemberState state = member_state(member);
-    gboolean ours = exists && member->owned && member->owned_domid == domain->domid;
+    gboolean ours = exists && member->owned &&
+                    (member->owned_domid == domain->domid ||
+                     member->owned_domid == HOST_DOMID_NONE); /* it is being built or ended */
     gboolean changed =
         shown->state != state || shown->domid != domain->domid || shown->ours != ours;
 

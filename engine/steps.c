@@ -279,9 +279,12 @@ StepResult group_step_unpause(Work *work, GError **error)
 }
 
 /* A pause of a group that was paused already is not taken back. */
-StepResult group_step_unpause_undo(Work *work, GError **error)
+StepResult group_step_pause_undo(Work *work, GError **error)
 {
-    return work->operation->was_paused ? STEP_END : group_step_unpause(work, error);
+    if (work->operation->was_paused)
+        return STEP_END;
+    work->group->paused = TRUE; /* it may be, in the journal or the hypervisor */
+    return group_step_unpause(work, error);
 }
 
 StepResult group_step_unpause_store(Work *work, GError **error)

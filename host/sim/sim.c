@@ -690,6 +690,7 @@ static void sim_free(Host *host)
     g_hash_table_unref(sim->reservations);
     g_hash_table_unref(sim->records);
     g_hash_table_unref(sim->created);
+    g_free(sim->fault_on);
     g_free(sim);
 }
 

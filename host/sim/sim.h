@@ -53,7 +53,9 @@ typedef enum {
 /* Puts @fault on the @nth call from now, of the host's and the journal's together; the first is 1.
  */
 void host_sim_fault(Host *host, guint nth, SimFault fault);
-/* How many calls there were since host_sim_fault(). */
+/* The same on the @nth call of the function @call: "domain_create", "journal_group_put"... */
+void host_sim_fault_on(Host *host, const char *call, guint nth, SimFault fault);
+/* How many calls there were since the fault was put (of that function, if it was put on one). */
 guint host_sim_calls(Host *host);
 /* What the call with the fault was, "domain_create"; NULL if it did not come to it. */
 const char *host_sim_fault_call(Host *host);

@@ -2,6 +2,8 @@
 /* Virtual time, and the faults that calls are given. */
 #include "private.h"
 
+#include <string.h>
+
 void sim_event_free(SimEvent *event)
 {
     if (event->free != NULL)
@@ -68,7 +70,14 @@ gboolean host_sim_run_for(Host *host, gint64 us)
 
 void host_sim_fault(Host *host, guint nth, SimFault fault)
 {
+    host_sim_fault_on(host, NULL, nth, fault);
+}
+
+void host_sim_fault_on(Host *host, const char *call, guint nth, SimFault fault)
+{
     Sim *sim = sim_of(host);
+    g_free(sim->fault_on);
+    sim->fault_on = g_strdup(call);
     sim->calls = 0;
     sim->fault_at = nth;
     sim->fault = fault;
@@ -87,7 +96,7 @@ const char *host_sim_fault_call(Host *host)
 
 SimFault sim_enter(Sim *sim, const char *call)
 {
-    if (sim->dead)
+    if (sim->dead || (sim->fault_on != NULL && strcmp(sim->fault_on, call) != 0))
         return SIM_NONE;
     sim->calls++;
     if (sim->calls != sim->fault_at || sim->fault == SIM_NONE)

@@ -8,6 +8,7 @@
  *
  * "begin COMMAND" lets no time pass. Task UUIDs print as TASK, and after a
  * failed command its code and sentence print as "CODE: sentence".
+ * "fault CALL KIND [N]" puts a fault on the Nth next call of a function.
  */
 #include "world.h"
 
@@ -138,7 +139,13 @@ static void run_domains(World *world, char **words, GString *out)
 static void run_host(World *world, char **words, GString *out)
 {
     g_autofree char *text = host_sim_describe(world->host);
+    g_autoptr(GPtrArray) groups = engine_groups(world->engine);
     print_lines(text, out);
+    for (guint i = 0; i < groups->len; i++) {
+        GroupInfo info;
+        group_get_info(groups->pdata[i], &info);
+        g_string_replace(out, info.uuid, info.name, 0);
+    }
 }
 
 static void run_journal(World *world, char **words, GString *out)
@@ -212,7 +219,8 @@ static void run_fault(World *world, char **words, GString *out)
     SimFault fault = 0;
     while (strcmp(names[fault], words[2]) != 0)
         fault++;
-    host_sim_fault(world->host, (guint)g_ascii_strtoull(words[1], NULL, 10), fault);
+    guint nth = words[3] != NULL ? (guint)g_ascii_strtoull(words[3], NULL, 10) : 1;
+    host_sim_fault_on(world->host, words[1], nth, fault);
 }
 
 static void restart(World *world, GString *out)
