@@ -1,0 +1,206 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Members' configurations: libxl's JSON, made complete so that it describes
+ * the same machine for ever and wherever it is read, and the facts in it.
+ */
+#include "private.h"
+
+#include <string.h>
+
+/* -- facts -- */
+
+static HostAction action_of(libxl_action_on_shutdown action)
+{
+    switch (action) {
+    case LIBXL_ACTION_ON_SHUTDOWN_RESTART:
+        return HOST_ACTION_RESTART;
+    case LIBXL_ACTION_ON_SHUTDOWN_RESTART_RENAME:
+        return HOST_ACTION_RENAME_RESTART;
+    case LIBXL_ACTION_ON_SHUTDOWN_PRESERVE:
+        return HOST_ACTION_PRESERVE;
+    case LIBXL_ACTION_ON_SHUTDOWN_COREDUMP_DESTROY:
+        return HOST_ACTION_COREDUMP_DESTROY;
+    case LIBXL_ACTION_ON_SHUTDOWN_COREDUMP_RESTART:
+        return HOST_ACTION_COREDUMP_RESTART;
+    case LIBXL_ACTION_ON_SHUTDOWN_SOFT_RESET:
+        return HOST_ACTION_SOFT_RESET;
+    default:
+        return HOST_ACTION_DESTROY;
+    }
+}
+
+static void facts_fill(const libxl_domain_config *parsed, HostConfig *config)
+{
+    config->name = g_strdup(parsed->c_info.name);
+    uuid_to_text(libxl_uuid_bytearray_const(&parsed->c_info.uuid), config->uuid);
+    config->on[HOST_REASON_POWEROFF] = action_of(parsed->on_poweroff);
+    config->on[HOST_REASON_REBOOT] = action_of(parsed->on_reboot);
+    config->on[HOST_REASON_CRASH] = action_of(parsed->on_crash);
+    config->on[HOST_REASON_WATCHDOG] = action_of(parsed->on_watchdog);
+    config->on[HOST_REASON_SOFT_RESET] = action_of(parsed->on_soft_reset);
+}
+
+/* The facts of @json, read by @xl. */
+static gboolean facts_read(Xl *xl, const char *json, HostConfig **ret_config, GError **error)
+{
+    libxl_domain_config parsed;
+    uint64_t need_kib = 0;
+
+    libxl_domain_config_init(&parsed);
+    xl_forget(xl);
+    int rc = libxl_domain_config_from_json(xl->ctx, &parsed, json);
+    if (rc != 0) {
+        libxl_domain_config_dispose(&parsed);
+        return xl_fail(xl, rc, error, "a domain's configuration cannot be read");
+    }
+    g_autoptr(HostConfig) config = g_new0(HostConfig, 1);
+    facts_fill(&parsed, config);
+    config->json = g_strdup(json);
+
+    /* This puts defaults into the configuration, so it comes last and is not kept. */
+    rc = libxl_domain_need_memory(xl->ctx, &parsed, INVALID_DOMID, &need_kib);
+    libxl_domain_config_dispose(&parsed);
+    if (rc != 0)
+        return xl_fail(xl, rc, error, "the memory that \"%s\" needs is not known", config->name);
+    config->memory_kib = need_kib;
+    *ret_config = g_steal_pointer(&config);
+    return TRUE;
+}
+
+gboolean config_parse(Host *base, const char *json, HostConfig **ret_config, GError **error)
+{
+    return facts_read(&host_xen(base)->xl, json, ret_config, error);
+}
+
+/* -- completion -- */
+
+/* Replaces the relative path *@path by one that starts from @directory. */
+static void path_complete(char **path, const char *directory, gboolean must_exist)
+{
+    if (*path == NULL || **path == '\0' || **path == '/')
+        return;
+    g_autofree char *absolute = g_build_filename(directory, *path, NULL);
+    if (must_exist && !g_file_test(absolute, G_FILE_TEST_EXISTS))
+        return;
+    free(*path);
+    *path = strdup(absolute); /* libxl frees it */
+}
+
+/*
+ * xl takes relative paths from its own directory, the daemon's is another. A
+ * disk's target may as well be no file but something its script understands.
+ */
+static void paths_complete(libxl_domain_config *parsed, const char *directory)
+{
+    libxl_domain_build_info *build = &parsed->b_info;
+
+    path_complete(&build->kernel, directory, FALSE);
+    path_complete(&build->ramdisk, directory, FALSE);
+    path_complete(&build->device_tree, directory, FALSE);
+    path_complete(&build->bootloader, directory, TRUE);
+    path_complete(&build->device_model, directory, TRUE);
+    if (parsed->c_info.type == LIBXL_DOMAIN_TYPE_HVM) {
+        path_complete(&build->u.hvm.firmware, directory, TRUE);
+        path_complete(&build->u.hvm.system_firmware, directory, FALSE);
+        path_complete(&build->u.hvm.smbios_firmware, directory, FALSE);
+        path_complete(&build->u.hvm.acpi_firmware, directory, FALSE);
+    }
+    for (int i = 0; i < parsed->num_disks; i++)
+        path_complete(&parsed->disks[i].pdev_path, directory, TRUE);
+}
+
+/* Gives a MAC address to each interface that has none: Xen's prefix, and chance. */
+static void macs_complete(libxl_domain_config *parsed)
+{
+    static const libxl_mac none;
+
+    for (int i = 0; i < parsed->num_nics; i++) {
+        libxl_mac *mac = &parsed->nics[i].mac;
+        if (memcmp(mac, &none, sizeof(none)) != 0)
+            continue;
+        guint32 chance = g_random_int();
+        (*mac)[0] = 0x00;
+        (*mac)[1] = 0x16;
+        (*mac)[2] = 0x3e;
+        (*mac)[3] = (uint8_t)(chance >> 16 & 0x7f);
+        (*mac)[4] = (uint8_t)(chance >> 8);
+        (*mac)[5] = (uint8_t)chance;
+    }
+}
+
+static char *json_of(Xl *xl, libxl_domain_config *parsed)
+{
+    char *json = libxl_domain_config_to_json(xl->ctx, parsed);
+    char *copy = g_strdup(json);
+    free(json);
+    return copy;
+}
+
+/* -- jobs -- */
+
+static void configured_report(Job *job)
+{
+    job->callback.configured(job->data, g_steal_pointer(&job->config), job->error);
+}
+
+static gboolean read_run(Job *job, GError **error)
+{
+    g_autofree char *printed = NULL;
+    g_autofree char *json = NULL;
+    libxl_domain_config parsed;
+
+    if (!dryrun(job->path, job->text, job->directory, &printed, error))
+        return FALSE;
+    libxl_domain_config_init(&parsed);
+    int rc = libxl_domain_config_from_json(job->xl.ctx, &parsed, printed);
+    if (rc == 0) {
+        paths_complete(&parsed, job->directory);
+        macs_complete(&parsed);
+        json = json_of(&job->xl, &parsed);
+    }
+    libxl_domain_config_dispose(&parsed);
+    if (json == NULL)
+        return xl_fail(&job->xl, rc, error, "%s: libxl does not read what xl prints", job->path);
+    if (!facts_read(&job->xl, json, &job->config, error)) {
+        g_prefix_error(error, "%s: ", job->path);
+        return FALSE;
+    }
+    return TRUE;
+}
+
+void config_read(Host *base, const char *path, const char *text, const char *directory,
+                 HostConfigured done, gpointer data)
+{
+    Job *job = job_new(base, read_run, configured_report, data);
+    job->callback.configured = done;
+    job->path = g_strdup(path);
+    job->text = g_strdup(text);
+    job->directory = g_strdup(directory);
+    job_start(job);
+}
+
+static gboolean retrieve_run(Job *job, GError **error)
+{
+    g_autofree char *json = NULL;
+    libxl_domain_config parsed;
+
+    libxl_domain_config_init(&parsed);
+    int rc = libxl_retrieve_domain_configuration(job->xl.ctx, job->domid, &parsed, NULL);
+    if (rc == 0) {
+        macs_complete(&parsed);
+        json = json_of(&job->xl, &parsed);
+    }
+    libxl_domain_config_dispose(&parsed);
+    if (json == NULL)
+        return xl_fail(&job->xl, rc, error, "the configuration of domain %u cannot be read",
+                       job->domid);
+    return facts_read(&job->xl, json, &job->config, error);
+}
+
+void config_retrieve(Host *base, guint32 domid, HostConfigured done, gpointer data)
+{
+    Job *job = job_new(base, retrieve_run, configured_report, data);
+    job->callback.configured = done;
+    job->domid = domid;
+    job_start(job);
+}

@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The host: opening what it is made of, and its table of functions. */
+#include "private.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <string.h>
+
+static void host_xen_free(Host *base)
+{
+    HostXen *host = host_xen(base);
+
+    events_clear(host);
+    jobs_clear(host);
+    xl_close(&host->xl);
+    if (host->xs != NULL)
+        xs_close(host->xs);
+    xendomgrp_close(host->groups);
+    if (host->xc != NULL)
+        xc_interface_close(host->xc);
+    g_main_context_unref(host->context);
+    g_free(host);
+}
+
+static const HostOps ops = {
+    .facts = domains_facts,
+    .domains = domains_list,
+    .groups = groups_list,
+    .group_create = groups_create,
+    .group_destroy = groups_destroy,
+    .group_join = groups_join,
+    .group_reserve = groups_reserve,
+    .group_unreserve = groups_unreserve,
+    .group_pause = groups_pause,
+    .group_unpause = groups_unpause,
+    .config_read = config_read,
+    .config_retrieve = config_retrieve,
+    .config_parse = config_parse,
+    .domain_lookup = domains_lookup,
+    .domain_name = domains_name,
+    .domain_create = life_create,
+    .domain_unpause = life_unpause,
+    .domain_shutdown = life_shutdown,
+    .domain_destroy = life_destroy,
+    .domain_preserve = life_preserve,
+    .domain_coredump = life_coredump,
+    .record_publish = record_publish,
+    .record_unpublish = record_unpublish,
+    .watch = events_watch,
+    .now = events_now,
+    .timer_add = events_timer_add,
+    .timer_cancel = events_timer_cancel,
+    .free = host_xen_free,
+};
+
+/* -- opening -- */
+
+static gboolean open_fail(GError **error, int errnoval, const char *what)
+{
+    gboolean denied = errnoval == EACCES || errnoval == EPERM;
+    g_set_error(error, DOMGRP_ERROR, denied ? DOMGRP_ERROR_PERMISSION : DOMGRP_ERROR_HOST,
+                "%s: %s; run this as root in the control domain of Xen", what,
+                g_strerror(errnoval));
+    return FALSE;
+}
+
+static gboolean groups_open(HostXen *host, GError **error)
+{
+    int result = xendomgrp_open(&host->groups);
+    if (result == 0 || result == -ENOSYS)
+        return TRUE;
+    if (result == -EACCES) {
+        g_set_error(error, DOMGRP_ERROR, DOMGRP_ERROR_NOT_SUPPORTED,
+                    "this hypervisor speaks another version of groups than %u; install the "
+                    "hypervisor and domgrp of one version",
+                    XEN_DOMGRPCTL_VERSION);
+        return FALSE;
+    }
+    return open_fail(error, -result, "the hypervisor does not tell of groups");
+}
+
+/* What stays the same until the next boot. */
+static gboolean facts_read(HostXen *host, GError **error)
+{
+    g_autofree char *boot_id = NULL;
+    g_autoptr(GError) local = NULL;
+    xen_extraversion_t extra = "";
+
+    if (!g_file_get_contents("/proc/sys/kernel/random/boot_id", &boot_id, NULL, &local)) {
+        g_set_error(error, DOMGRP_ERROR, DOMGRP_ERROR_HOST, "the boot cannot be identified: %s",
+                    local->message);
+        return FALSE;
+    }
+    if (!domgrp_uuid_parse(g_strstrip(boot_id), host->facts.boot_id, error))
+        return FALSE;
+    int version = xc_version(host->xc, XENVER_version, NULL);
+    xc_version(host->xc, XENVER_extraversion, extra);
+    g_snprintf(host->facts.version, sizeof(host->facts.version), "Xen %d.%d%s", version >> 16,
+               version & 0xffff, extra);
+    host->facts.has_groups = host->groups != NULL;
+    return TRUE;
+}
+
+static gboolean host_open(HostXen *host, GError **error)
+{
+    if (!jobs_init(host, error) || !xl_open(&host->xl, error))
+        return FALSE;
+    host->xc = xc_interface_open(&xl_silent, &xl_silent, 0);
+    if (host->xc == NULL)
+        return open_fail(error, errno, "the hypervisor cannot be reached");
+    host->xs = xs_open(0);
+    if (host->xs == NULL)
+        return open_fail(error, errno, "xenstore cannot be reached");
+    return groups_open(host, error) && facts_read(host, error) && events_init(host, error);
+}
+
+Host *host_xen_new(GMainContext *context, GError **error)
+{
+    HostXen *host = g_new0(HostXen, 1);
+
+    signal(SIGPIPE, SIG_IGN);
+    host->host.ops = &ops;
+    host->context = g_main_context_ref(context != NULL ? context : g_main_context_default());
+    if (host_open(host, error))
+        return &host->host;
+    host_xen_free(&host->host);
+    return NULL;
+}

@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Jobs: one call of the host's interface, run on a thread of the pool with a
+ * libxl context of its own, and reported on the main context in the order in
+ * which jobs end.
+ */
+#include "private.h"
+
+#include <malloc.h>
+
+Job *job_new(Host *host, gboolean (*run)(Job *job, GError **error), void (*report)(Job *job),
+             gpointer data)
+{
+    Job *job = g_new0(Job, 1);
+    job->host = host_xen(host);
+    job->run = run;
+    job->report = report;
+    job->data = data;
+    job->domid = HOST_DOMID_NONE;
+    return job;
+}
+
+void job_set_domain(Job *job, guint32 domid, const char *uuid)
+{
+    job->domid = domid;
+    g_strlcpy(job->uuid, uuid, sizeof(job->uuid));
+}
+
+void job_set_domids(Job *job, guint n, const guint32 *domids)
+{
+    job->domids = g_array_sized_new(FALSE, FALSE, sizeof(guint32), n);
+    if (n > 0)
+        g_array_append_vals(job->domids, domids, n);
+}
+
+static char **strings_copy(const char *const *strings, guint n)
+{
+    char **copy = g_new0(char *, n + 1);
+    for (guint i = 0; i < n; i++)
+        copy[i] = g_strdup(strings[i]);
+    return copy;
+}
+
+void job_set_record(Job *job, const HostRecord *record)
+{
+    OwnRecord *own = &job->own;
+    own->record = *record;
+    own->name = g_strdup(record->name);
+    own->member_names = strings_copy(record->member_names, record->n_members);
+    own->member_uuids = strings_copy(record->member_uuids, record->n_members);
+    own->record.name = own->name;
+    own->record.member_names = (const char *const *)own->member_names;
+    own->record.member_uuids = (const char *const *)own->member_uuids;
+}
+
+static void job_free(Job *job)
+{
+    g_clear_error(&job->error);
+    g_free(job->text);
+    g_free(job->path);
+    g_free(job->directory);
+    g_free(job->own.name);
+    g_strfreev(job->own.member_names);
+    g_strfreev(job->own.member_uuids);
+    g_clear_pointer(&job->domids, g_array_unref);
+    host_config_free(job->config);
+    g_free(job);
+}
+
+void job_report_done(Job *job)
+{
+    job->callback.done(job->data, job->error);
+}
+
+/* -- on a thread of the pool -- */
+
+static void job_run(gpointer item, gpointer unused)
+{
+    Job *job = item;
+    HostXen *host = job->host;
+
+    if (job->without_xl) {
+        job->run(job, &job->error);
+    } else if (xl_open(&job->xl, &job->error)) {
+        job->run(job, &job->error);
+        xl_close(&job->xl);
+    }
+    g_mutex_lock(&host->lock);
+    g_queue_push_tail(&host->done, job);
+    g_source_set_ready_time(host->reporter, 0);
+    g_mutex_unlock(&host->lock);
+}
+
+/* -- on the main context -- */
+
+static gboolean jobs_report(gpointer data)
+{
+    HostXen *host = data;
+    GQueue done;
+
+    g_mutex_lock(&host->lock);
+    done = host->done;
+    g_queue_init(&host->done);
+    g_source_set_ready_time(host->reporter, -1);
+    g_mutex_unlock(&host->lock);
+
+    for (Job *job; (job = g_queue_pop_head(&done)) != NULL;) {
+        job->report(job);
+        job_free(job);
+    }
+    return G_SOURCE_CONTINUE;
+}
+
+static gboolean reporter_dispatch(GSource *source, GSourceFunc callback, gpointer data)
+{
+    return callback(data);
+}
+
+static GSourceFuncs reporter_funcs = {.dispatch = reporter_dispatch};
+
+void job_start(Job *job)
+{
+    /* With a bounded, shared pool this only queues; it cannot fail once a thread runs. */
+    g_thread_pool_push(job->host->pool, job, NULL);
+}
+
+gboolean jobs_init(HostXen *host, GError **error)
+{
+    g_autoptr(GError) local = NULL;
+
+    g_mutex_init(&host->lock);
+    g_cond_init(&host->domain_gone);
+    g_queue_init(&host->done);
+    host->reporter = g_source_new(&reporter_funcs, sizeof(GSource));
+    g_source_set_callback(host->reporter, jobs_report, host, NULL);
+    g_source_attach(host->reporter, host->context);
+    /* Threads take an arena of malloc each; two are enough for jobs that mostly wait. */
+    mallopt(M_ARENA_MAX, 2);
+
+    host->pool =
+        g_thread_pool_new_full(job_run, NULL, (GDestroyNotify)job_free, JOBS_MAX, FALSE, &local);
+    if (host->pool == NULL)
+        g_set_error(error, DOMGRP_ERROR, DOMGRP_ERROR_HOST, "no threads can be had: %s",
+                    local->message);
+    return host->pool != NULL;
+}
+
+void jobs_clear(HostXen *host)
+{
+    if (host->pool != NULL)
+        g_thread_pool_free(host->pool, TRUE, TRUE);
+    g_queue_clear_full(&host->done, (GDestroyNotify)job_free);
+    g_source_destroy(host->reporter);
+    g_source_unref(host->reporter);
+    g_cond_clear(&host->domain_gone);
+    g_mutex_clear(&host->lock);
+}

@@ -1,0 +1,252 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The life of one domain: building, unpausing, asking it to end, destroying.
+ * Each is a job that makes sure, by the UUID, that the domid still means the
+ * same domain.
+ */
+#include "private.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* Where xl's monitor puts core dumps. */
+#define DUMP_DIRECTORY "/var/lib/xen/dump"
+
+/* What xl holds while it makes room for a domain and builds it. */
+#define XL_LOCK "/var/lock/xl"
+
+/* How long a destroyed domain may take to be gone. */
+#define GONE_TIMEOUT_US (30 * G_USEC_PER_SEC)
+
+/* -- create -- */
+
+/*
+ * Where xl frees memory by shrinking dom0 it holds its lock until its domain
+ * is built. A shared lock keeps us from taking that memory, and xl from
+ * counting ours, while any number of our own jobs build side by side.
+ * Returns the lock's fd, -1 if there is none to have.
+ */
+static int xl_lock_take(void)
+{
+    struct flock lock = {.l_type = F_RDLCK, .l_whence = SEEK_SET};
+    int fd = open(XL_LOCK, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, S_IRUSR | S_IWUSR);
+
+    while (fd >= 0 && fcntl(fd, F_OFD_SETLKW, &lock) != 0) {
+        if (errno == EINTR)
+            continue;
+        close(fd);
+        fd = -1;
+    }
+    return fd;
+}
+
+static void xl_lock_give(int fd)
+{
+    if (fd >= 0)
+        close(fd);
+}
+
+/* libxl undoes what it built; this is for what it could not, and for us. */
+static void create_undo(Job *job)
+{
+    HostDomain domain;
+    if (job->domid != HOST_DOMID_NONE && domains_find(job->host, job->domid, &domain) &&
+        strcmp(domain.uuid, job->uuid) == 0 && !domain.dying)
+        libxl_domain_destroy(job->xl.ctx, job->domid, NULL);
+}
+
+static gboolean create_build(Job *job, libxl_domain_config *config, GError **error)
+{
+    uint32_t domid = INVALID_DOMID;
+
+    uuid_to_text(libxl_uuid_bytearray_const(&config->c_info.uuid), job->uuid);
+    int lock = xl_lock_take();
+    int rc = libxl_domain_create_new(job->xl.ctx, config, &domid, NULL, NULL);
+    xl_lock_give(lock);
+    if (domid != (uint32_t)INVALID_DOMID)
+        job->domid = domid;
+    if (rc != 0)
+        return xl_fail(&job->xl, rc, error, "the domain \"%s\" cannot be created",
+                       config->c_info.name);
+    return record_write_domain(job->host, &job->own.record, job->domid, error);
+}
+
+static gboolean create_run(Job *job, GError **error)
+{
+    libxl_domain_config config;
+    gboolean good = FALSE;
+
+    libxl_domain_config_init(&config);
+    int rc = libxl_domain_config_from_json(job->xl.ctx, &config, job->text);
+    if (rc != 0)
+        xl_fail(&job->xl, rc, error, "a domain's configuration cannot be read");
+    else
+        good = create_build(job, &config, error);
+    libxl_domain_config_dispose(&config);
+    if (!good) {
+        create_undo(job);
+        job->domid = HOST_DOMID_NONE;
+    }
+    return good;
+}
+
+static void create_report(Job *job)
+{
+    job->callback.created(job->data, job->domid, job->error);
+}
+
+void life_create(Host *base, const char *json, const HostRecord *record, HostCreated done,
+                 gpointer data)
+{
+    Job *job = job_new(base, create_run, create_report, data);
+    job->callback.created = done;
+    job->text = g_strdup(json);
+    job_set_record(job, record);
+    job_start(job);
+}
+
+/* -- what is done to a domain that is there -- */
+
+static Job *domain_job(Host *base, guint32 domid, const char *uuid,
+                       gboolean (*run)(Job *job, GError **error), HostDone done, gpointer data)
+{
+    Job *job = job_new(base, run, job_report_done, data);
+    job->callback.done = done;
+    job_set_domain(job, domid, uuid);
+    return job;
+}
+
+static gboolean unpause_run(Job *job, GError **error)
+{
+    HostDomain domain;
+    if (!domains_check(job->host, job->domid, job->uuid, &domain, error))
+        return FALSE;
+    if (!domain.paused)
+        return TRUE;
+    int rc = libxl_domain_unpause(job->xl.ctx, job->domid, NULL);
+    return rc == 0 || xl_fail(&job->xl, rc, error, "domain %u cannot be unpaused", job->domid);
+}
+
+void life_unpause(Host *base, guint32 domid, const char *uuid, HostDone done, gpointer data)
+{
+    job_start(domain_job(base, domid, uuid, unpause_run, done, data));
+}
+
+static gboolean shutdown_run(Job *job, GError **error)
+{
+    HostDomain domain;
+    gboolean off = job->how == HOST_SHUTDOWN_POWEROFF;
+    const char *what = off ? "shut down" : "rebooted";
+
+    if (!domains_check(job->host, job->domid, job->uuid, &domain, error))
+        return FALSE;
+    int rc = off ? libxl_domain_shutdown(job->xl.ctx, job->domid, NULL)
+                 : libxl_domain_reboot(job->xl.ctx, job->domid, NULL);
+    if (rc == ERROR_NOPARAVIRT && job->fallback)
+        rc = libxl_send_trigger(job->xl.ctx, job->domid,
+                                off ? LIBXL_TRIGGER_POWER : LIBXL_TRIGGER_RESET, 0, NULL);
+    else if (rc == ERROR_NOPARAVIRT)
+        return xl_fail(&job->xl, rc, error,
+                       "domain %u cannot be asked to be %s, it has no PV drivers; -F asks by ACPI",
+                       job->domid, what);
+    return rc == 0 || xl_fail(&job->xl, rc, error, "domain %u cannot be %s", job->domid, what);
+}
+
+void life_shutdown(Host *base, guint32 domid, const char *uuid, HostShutdown how, gboolean fallback,
+                   HostDone done, gpointer data)
+{
+    Job *job = domain_job(base, domid, uuid, shutdown_run, done, data);
+    job->how = how;
+    job->fallback = fallback;
+    job_start(job);
+}
+
+/* -- destroy -- */
+
+/* Waits for xenstored's word that domains went until ours has. */
+static gboolean wait_gone(Job *job, GError **error)
+{
+    HostXen *host = job->host;
+    gint64 deadline = g_get_monotonic_time() + GONE_TIMEOUT_US;
+    HostDomain domain;
+    gboolean there, in_time = TRUE;
+
+    g_mutex_lock(&host->lock);
+    while (
+        (there = domains_find(host, job->domid, &domain) && strcmp(domain.uuid, job->uuid) == 0) &&
+        in_time)
+        in_time = g_cond_wait_until(&host->domain_gone, &host->lock, deadline);
+    g_mutex_unlock(&host->lock);
+    if (there)
+        g_set_error(error, DOMGRP_ERROR, DOMGRP_ERROR_TIMEOUT,
+                    "domain %u was destroyed but is not gone; a backend may hold its memory",
+                    job->domid);
+    return !there;
+}
+
+static gboolean destroy_run(Job *job, GError **error)
+{
+    HostDomain domain;
+    if (!domains_check(job->host, job->domid, job->uuid, &domain, NULL))
+        return TRUE;
+    int rc = libxl_domain_destroy(job->xl.ctx, job->domid, NULL);
+    if (rc != 0 && domains_check(job->host, job->domid, job->uuid, &domain, NULL))
+        return xl_fail(&job->xl, rc, error, "domain %u cannot be destroyed", job->domid);
+    return wait_gone(job, error);
+}
+
+void life_destroy(Host *base, guint32 domid, const char *uuid, HostDone done, gpointer data)
+{
+    job_start(domain_job(base, domid, uuid, destroy_run, done, data));
+}
+
+/* -- what is kept of a dead domain -- */
+
+static gboolean preserve_run(Job *job, GError **error)
+{
+    g_autoptr(GDateTime) now = g_date_time_new_now_utc();
+    g_autofree char *suffix = g_date_time_format(now, "-%Y%m%dT%H%MZ");
+    libxl_domain_config config;
+    libxl_uuid uuid;
+    HostDomain domain;
+
+    if (!domains_check(job->host, job->domid, job->uuid, &domain, error))
+        return FALSE;
+    libxl_domain_config_init(&config);
+    int rc = libxl_retrieve_domain_configuration(job->xl.ctx, job->domid, &config, NULL);
+    if (rc == 0) {
+        libxl_uuid_generate(&uuid);
+        rc = libxl_domain_preserve(job->xl.ctx, job->domid, &config.c_info, suffix, uuid);
+    }
+    libxl_domain_config_dispose(&config);
+    return rc == 0 ||
+           xl_fail(&job->xl, rc, error, "domain %u cannot be renamed to be kept", job->domid);
+}
+
+void life_preserve(Host *base, guint32 domid, const char *uuid, HostDone done, gpointer data)
+{
+    job_start(domain_job(base, domid, uuid, preserve_run, done, data));
+}
+
+static gboolean coredump_run(Job *job, GError **error)
+{
+    HostDomain domain;
+    if (!domains_check(job->host, job->domid, job->uuid, &domain, error))
+        return FALSE;
+    char *name = libxl_domid_to_name(job->xl.ctx, job->domid);
+    g_autofree char *plain = g_strdelimit(g_strdup(name != NULL ? name : job->uuid), "/", '_');
+    g_autofree char *path = g_build_filename(DUMP_DIRECTORY, plain, NULL);
+    free(name);
+    g_mkdir_with_parents(DUMP_DIRECTORY, 0700);
+    int rc = libxl_domain_core_dump(job->xl.ctx, job->domid, path, NULL);
+    return rc == 0 || xl_fail(&job->xl, rc, error, "the memory of domain %u cannot be dumped to %s",
+                              job->domid, path);
+}
+
+void life_coredump(Host *base, guint32 domid, const char *uuid, HostDone done, gpointer data)
+{
+    job_start(domain_job(base, domid, uuid, coredump_run, done, data));
+}

@@ -1,0 +1,190 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What the files of host/xen share; nobody else includes it. */
+#ifndef HOST_XEN_PRIVATE_H
+#define HOST_XEN_PRIVATE_H
+
+#include "host-xen.h"
+#include "xendomgrp.h"
+
+#include <libxl.h>
+#include <libxl_utils.h>
+#include <xenctrl.h>
+#include <xenstore.h>
+
+/* How many jobs run at once. */
+#define JOBS_MAX 16
+
+/* -- xl.c: libxl as one thread uses it -- */
+
+/* A libxl context, and what libxl said last when it failed. */
+typedef struct {
+    xentoollog_logger logger; /* first: libxl hands it back */
+    libxl_ctx *ctx;
+    char *cause; /* the first error that libxl or libxc logged, or NULL */
+} Xl;
+
+gboolean xl_open(Xl *xl, GError **error);
+void xl_close(Xl *xl);
+/* "what: why" from libxl's code @rc and what it logged since xl_forget(). Always FALSE. */
+gboolean xl_fail(Xl *xl, int rc, GError **error, const char *format, ...) G_GNUC_PRINTF(4, 5);
+void xl_forget(Xl *xl);
+
+/* A logger for what reports by errno alone, usable from any thread. */
+extern xentoollog_logger xl_silent;
+
+/* -- host-xen.c -- */
+
+typedef struct Job Job;
+
+typedef struct {
+    Host host; /* first */
+    GMainContext *context;
+    xc_interface *xc;
+    xendomgrp_handle *groups; /* NULL: the hypervisor has none */
+    struct xs_handle *xs;     /* records and watches, from any thread */
+    Xl xl;                    /* the main thread's */
+    HostFacts facts;          /* those that do not change */
+
+    GThreadPool *pool;
+    GMutex lock; /* protects what follows */
+    GQueue done; /* of Job, to be reported */
+    GSource *reporter;
+    GCond domain_gone; /* signalled when a domain may have gone */
+
+    GSource *watcher;
+    HostChanged changed;
+    gpointer changed_data;
+} HostXen;
+
+static inline HostXen *host_xen(Host *host)
+{
+    return (HostXen *)host;
+}
+
+/* -- job.c: what runs on a thread of the pool -- */
+
+/* A copy of a HostRecord that its job owns. */
+typedef struct {
+    HostRecord record;
+    char *name;
+    char **member_names;
+    char **member_uuids;
+} OwnRecord;
+
+struct Job {
+    gboolean (*run)(Job *job, GError **error); /* on a thread of the pool */
+    void (*report)(Job *job);                  /* on the main context */
+    HostXen *host;
+    Xl xl; /* open while it runs, unless without_xl */
+    gboolean without_xl;
+    GError *error;
+
+    union {
+        HostDone done;
+        HostCreated created;
+        HostConfigured configured;
+        void (*paused)(gpointer data, const HostPause *pause, const GError *error);
+    } callback;
+    gpointer data;
+
+    /* arguments, those that the operation has */
+    guint32 domid;
+    char uuid[DOMGRP_UUID_TEXT];
+    char *text; /* JSON or xl.cfg */
+    char *path;
+    char *directory;
+    HostShutdown how;
+    gboolean fallback;
+    guint32 group_id;
+    GArray *domids; /* of guint32 */
+    OwnRecord own;
+
+    /* results */
+    HostConfig *config;
+    HostPause pause;
+};
+
+Job *job_new(Host *host, gboolean (*run)(Job *job, GError **error), void (*report)(Job *job),
+             gpointer data);
+void job_set_domain(Job *job, guint32 domid, const char *uuid);
+void job_set_domids(Job *job, guint n, const guint32 *domids);
+void job_set_record(Job *job, const HostRecord *record);
+void job_start(Job *job);
+void job_report_done(Job *job); /* for HostDone */
+
+gboolean jobs_init(HostXen *host, GError **error);
+void jobs_clear(HostXen *host);
+
+/* -- domains.c: what the hypervisor lists -- */
+
+gboolean domains_facts(Host *host, HostFacts *ret_facts, GError **error);
+gboolean domains_list(Host *host, GArray **ret_domains, GError **error);
+/* The domain of @domid in *@ret_domain; FALSE if there is none. */
+gboolean domains_find(HostXen *host, guint32 domid, HostDomain *ret_domain);
+/* DOMAIN_UNKNOWN unless @domid exists and has @uuid. */
+gboolean domains_check(HostXen *host, guint32 domid, const char *uuid, HostDomain *ret_domain,
+                       GError **error);
+gboolean domains_lookup(Host *host, const char *name, guint32 *ret_domid,
+                        char ret_uuid[DOMGRP_UUID_TEXT], GError **error);
+char *domains_name(Host *host, guint32 domid);
+void uuid_to_text(const xen_domain_handle_t uuid, char ret_text[DOMGRP_UUID_TEXT]);
+void uuid_from_text(const char *text, xen_domain_handle_t ret_uuid);
+
+/* -- groups.c: group objects and pause -- */
+
+gboolean groups_list(Host *host, GArray **ret_groups, GError **error);
+gboolean groups_create(Host *host, const char *uuid, guint32 *id, GError **error);
+gboolean groups_destroy(Host *host, guint32 id, GError **error);
+gboolean groups_join(Host *host, guint32 id, guint32 domid, const char *uuid, GError **error);
+gboolean groups_reserve(Host *host, guint32 id, const char *uuid, GError **error);
+gboolean groups_unreserve(Host *host, guint32 id, const char *uuid, GError **error);
+void groups_pause(Host *host, guint32 id, guint n_domids, const guint32 *domids,
+                  void (*done)(gpointer data, const HostPause *pause, const GError *error),
+                  gpointer data);
+void groups_unpause(Host *host, guint32 id, guint n_domids, const guint32 *domids, HostDone done,
+                    gpointer data);
+
+/* -- config.c: members' configurations -- */
+
+void config_read(Host *host, const char *path, const char *text, const char *directory,
+                 HostConfigured done, gpointer data);
+void config_retrieve(Host *host, guint32 domid, HostConfigured done, gpointer data);
+gboolean config_parse(Host *host, const char *json, HostConfig **ret_config, GError **error);
+
+/* -- dryrun.c: xl reads an xl.cfg -- */
+
+/* The libxl JSON of @text; stdout of `xl create --dryrun`. MEMBER_CONFIG in xl's own words. */
+gboolean dryrun(const char *path, const char *text, const char *directory, char **ret_json,
+                GError **error);
+
+/* -- life.c: what is done to one domain -- */
+
+void life_create(Host *host, const char *json, const HostRecord *record, HostCreated done,
+                 gpointer data);
+void life_unpause(Host *host, guint32 domid, const char *uuid, HostDone done, gpointer data);
+void life_shutdown(Host *host, guint32 domid, const char *uuid, HostShutdown how, gboolean fallback,
+                   HostDone done, gpointer data);
+void life_destroy(Host *host, guint32 domid, const char *uuid, HostDone done, gpointer data);
+void life_preserve(Host *host, guint32 domid, const char *uuid, HostDone done, gpointer data);
+void life_coredump(Host *host, guint32 domid, const char *uuid, HostDone done, gpointer data);
+
+/* -- record.c: xenstore -- */
+
+/* Writes @record below the directory of @domid; no error if there is no such domain. */
+gboolean record_write_domain(HostXen *host, const HostRecord *record, guint32 domid,
+                             GError **error);
+void record_publish(Host *host, const HostRecord *record, guint n_domids, const guint32 *domids,
+                    HostDone done, gpointer data);
+void record_unpublish(Host *host, const char *uuid, guint n_domids, const guint32 *domids,
+                      HostDone done, gpointer data);
+
+/* -- events.c: watches and timers -- */
+
+gboolean events_init(HostXen *host, GError **error);
+void events_clear(HostXen *host);
+void events_watch(Host *host, HostChanged changed, gpointer data);
+gint64 events_now(Host *host);
+guint events_timer_add(Host *host, gint64 delay_us, HostTimeout timeout, gpointer data);
+void events_timer_cancel(Host *host, guint timer);
+
+#endif

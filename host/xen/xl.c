@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * A libxl context for one thread. What libxl logs is not printed: the first
+ * error since the last xl_forget() is kept, for it names the cause, where
+ * libxl's code only says that there was one and later lines tell its cleaning
+ * up. This is where libxl's codes become DOMGRP_ERROR.
+ */
+#include "private.h"
+
+#include <glib/gprintf.h>
+#include <libxl_event.h>
+#include <string.h>
+
+static const libxl_childproc_hooks childproc = {
+    .chldowner = libxl_sigchld_owner_libxl_always_selective_reap,
+};
+
+/* -- the logger -- */
+
+/* Behind the "file.c:123:function: " that libxl and libxc put before a message. */
+static const char *skip_place(const char *message)
+{
+    const char *colon = strstr(message, ": ");
+    const char *dot = strstr(message, ".c:");
+    return dot != NULL && colon != NULL && dot < colon ? colon + 2 : message;
+}
+
+static void logger_message(xentoollog_logger *logger, xentoollog_level level, int errnoval,
+                           const char *context, const char *format, va_list args)
+{
+    Xl *xl = (Xl *)logger;
+    if (level < XTL_ERROR || xl->cause != NULL)
+        return;
+    g_autofree char *message = NULL;
+    if (g_vasprintf(&message, format, args) < 0)
+        return;
+    g_autofree char *valid = g_utf8_make_valid(skip_place(message), -1);
+    g_strdelimit(g_strstrip(valid), "\n\r\t", ' ');
+    xl->cause = errnoval > 0 ? g_strdup_printf("%s: %s", valid, g_strerror(errnoval))
+                             : g_steal_pointer(&valid);
+}
+
+static void logger_progress(xentoollog_logger *logger, const char *context, const char *doing,
+                            int percent, unsigned long done, unsigned long total)
+{
+}
+
+static void logger_destroy(xentoollog_logger *logger)
+{
+}
+
+static void silent_message(xentoollog_logger *logger, xentoollog_level level, int errnoval,
+                           const char *context, const char *format, va_list args)
+{
+}
+
+xentoollog_logger xl_silent = {silent_message, logger_progress, logger_destroy};
+
+/* -- the context -- */
+
+gboolean xl_open(Xl *xl, GError **error)
+{
+    *xl = (Xl){.logger = {logger_message, logger_progress, logger_destroy}};
+    int rc = libxl_ctx_alloc(&xl->ctx, LIBXL_VERSION, 0, &xl->logger);
+    if (rc != 0) {
+        xl_fail(xl, rc, error, "libxl cannot be used");
+        xl->ctx = NULL;
+        xl_close(xl);
+        return FALSE;
+    }
+    libxl_childproc_setmode(xl->ctx, &childproc, NULL);
+    return TRUE;
+}
+
+void xl_close(Xl *xl)
+{
+    if (xl->ctx != NULL)
+        libxl_ctx_free(xl->ctx);
+    xl->ctx = NULL;
+    xl_forget(xl);
+}
+
+void xl_forget(Xl *xl)
+{
+    g_clear_pointer(&xl->cause, g_free);
+}
+
+/* -- codes -- */
+
+static DomgrpErrorCode code_of(int rc)
+{
+    switch (rc) {
+    case ERROR_NOMEM:
+        return DOMGRP_ERROR_MEMORY;
+    case ERROR_TIMEDOUT:
+        return DOMGRP_ERROR_TIMEOUT;
+    case ERROR_DOMAIN_NOTFOUND:
+        return DOMGRP_ERROR_DOMAIN_UNKNOWN;
+    case ERROR_NI:
+    case ERROR_NOPARAVIRT:
+    case ERROR_FEATURE_REMOVED:
+        return DOMGRP_ERROR_NOT_SUPPORTED;
+    default:
+        return DOMGRP_ERROR_HOST;
+    }
+}
+
+gboolean xl_fail(Xl *xl, int rc, GError **error, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    g_autofree char *what = g_strdup_vprintf(format, args);
+    va_end(args);
+
+    const char *name = libxl_error_to_string(rc);
+    if (xl->cause != NULL)
+        g_set_error(error, DOMGRP_ERROR, (int)code_of(rc), "%s: %s", what, xl->cause);
+    else
+        g_set_error(error, DOMGRP_ERROR, (int)code_of(rc), "%s: libxl failed with %s (%d)", what,
+                    name != NULL ? name : "an unknown code", rc);
+    return FALSE;
+}
