@@ -133,16 +133,32 @@ gboolean domains_check(HostXen *host, guint32 domid, const char *uuid, HostDomai
 
 /* -- names -- */
 
+/* What xl takes @name for: a domid if it is a number, else a name. */
+static gboolean name_to_domid(HostXen *host, const char *name, guint32 *ret_domid)
+{
+    guint64 number;
+    uint32_t domid;
+
+    if (name[strspn(name, "0123456789")] == '\0') {
+        if (!g_ascii_string_to_unsigned(name, 10, 0, DOMID_FIRST_RESERVED - 1, &number, NULL))
+            return FALSE;
+        *ret_domid = (guint32)number;
+        return TRUE;
+    }
+    if (libxl_name_to_domid(host->xl.ctx, name, &domid) != 0)
+        return FALSE;
+    *ret_domid = domid;
+    return TRUE;
+}
+
 gboolean domains_lookup(Host *base, const char *name, guint32 *ret_domid,
                         char ret_uuid[DOMGRP_UUID_TEXT], GError **error)
 {
     HostXen *host = host_xen(base);
     HostDomain domain;
-    uint32_t domid;
+    guint32 domid;
 
-    xl_forget(&host->xl);
-    if (name[0] == '\0' || libxl_domain_qualifier_to_domid(host->xl.ctx, name, &domid) != 0 ||
-        !domains_find(host, domid, &domain) || domain.dying) {
+    if (!name_to_domid(host, name, &domid) || !domains_find(host, domid, &domain) || domain.dying) {
         g_set_error(error, DOMGRP_ERROR, DOMGRP_ERROR_DOMAIN_UNKNOWN,
                     "there is no domain \"%s\"; `xl list` shows those there are", name);
         return FALSE;

@@ -205,10 +205,11 @@ void life_destroy(Host *base, guint32 domid, const char *uuid, HostDone done, gp
 
 /* -- what is kept of a dead domain -- */
 
+/* libxl frees the name, and the UUID in xenstore only. */
 static gboolean preserve_run(Job *job, GError **error)
 {
     g_autoptr(GDateTime) now = g_date_time_new_now_utc();
-    g_autofree char *suffix = g_date_time_format(now, "-%Y%m%dT%H%MZ");
+    g_autofree char *suffix = g_date_time_format(now, "-%Y%m%dT%H%M%SZ");
     libxl_domain_config config;
     libxl_uuid uuid;
     HostDomain domain;
@@ -216,14 +217,19 @@ static gboolean preserve_run(Job *job, GError **error)
     if (!domains_check(job->host, job->domid, job->uuid, &domain, error))
         return FALSE;
     libxl_domain_config_init(&config);
+    libxl_uuid_generate(&uuid);
     int rc = libxl_retrieve_domain_configuration(job->xl.ctx, job->domid, &config, NULL);
-    if (rc == 0) {
-        libxl_uuid_generate(&uuid);
+    if (rc == 0)
         rc = libxl_domain_preserve(job->xl.ctx, job->domid, &config.c_info, suffix, uuid);
-    }
     libxl_domain_config_dispose(&config);
-    return rc == 0 ||
-           xl_fail(&job->xl, rc, error, "domain %u cannot be renamed to be kept", job->domid);
+    if (rc != 0)
+        return xl_fail(&job->xl, rc, error, "domain %u cannot be renamed to be kept", job->domid);
+    if (xc_domain_sethandle(job->host->xc, job->domid, libxl_uuid_bytearray(&uuid)) == 0)
+        return TRUE;
+    g_set_error(error, DOMGRP_ERROR, DOMGRP_ERROR_HOST,
+                "domain %u is kept, but its UUID cannot be changed: %s", job->domid,
+                g_strerror(errno));
+    return FALSE;
 }
 
 void life_preserve(Host *base, guint32 domid, const char *uuid, HostDone done, gpointer data)

@@ -17,12 +17,43 @@ static const libxl_childproc_hooks childproc = {
 
 /* -- the logger -- */
 
-/* Behind the "file.c:123:function: " that libxl and libxc put before a message. */
-static const char *skip_place(const char *message)
+/*
+ * What libxl and libxc mean: "libxl_dom.c:1:f: Domain 5:why" and
+ * "panic: xg_dom_core.c:1: why: Internal error" both say why.
+ */
+static char *meaning_of(const char *message)
 {
+    static const char panic[] = "panic: ", internal[] = ": Internal error";
+    if (g_str_has_prefix(message, panic))
+        message += strlen(panic);
+
     const char *colon = strstr(message, ": ");
     const char *dot = strstr(message, ".c:");
-    return dot != NULL && colon != NULL && dot < colon ? colon + 2 : message;
+    if (dot != NULL && colon != NULL && dot < colon)
+        message = colon + 2;
+    if (g_str_has_prefix(message, "Domain ")) {
+        const char *digits = message + strlen("Domain ");
+        gsize n = strspn(digits, "0123456789");
+        if (n > 0 && digits[n] == ':')
+            message = digits + n + 1;
+    }
+    char *meaning = g_utf8_make_valid(message, -1);
+    if (g_str_has_suffix(meaning, internal))
+        meaning[strlen(meaning) - strlen(internal)] = '\0';
+    return meaning;
+}
+
+/* @text as one line without runs of blanks, changed in place. */
+static char *squeeze(char *text)
+{
+    char *to = text;
+    for (const char *from = g_strchug(text); *from != '\0'; from++) {
+        char c = g_ascii_isspace(*from) || g_ascii_iscntrl(*from) ? ' ' : *from;
+        if (c != ' ' || (to > text && to[-1] != ' '))
+            *to++ = c;
+    }
+    *to = '\0';
+    return g_strchomp(text);
 }
 
 static void logger_message(xentoollog_logger *logger, xentoollog_level level, int errnoval,
@@ -34,10 +65,9 @@ static void logger_message(xentoollog_logger *logger, xentoollog_level level, in
     g_autofree char *message = NULL;
     if (g_vasprintf(&message, format, args) < 0)
         return;
-    g_autofree char *valid = g_utf8_make_valid(skip_place(message), -1);
-    g_strdelimit(g_strstrip(valid), "\n\r\t", ' ');
-    xl->cause = errnoval > 0 ? g_strdup_printf("%s: %s", valid, g_strerror(errnoval))
-                             : g_steal_pointer(&valid);
+    g_autofree char *meaning = squeeze(meaning_of(message));
+    xl->cause = errnoval > 0 ? g_strdup_printf("%s: %s", meaning, g_strerror(errnoval))
+                             : g_steal_pointer(&meaning);
 }
 
 static void logger_progress(xentoollog_logger *logger, const char *context, const char *doing,
