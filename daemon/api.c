@@ -164,22 +164,21 @@ static guint call_params_begin(const ApiCall *call)
 }
 
 /* The session is looked at before the other parameters are. */
-static gboolean session_check(ApiCall *call, GError **error)
+static gboolean session_check(ApiCall *call, RpcCode *ret_code, GError **error)
 {
-    static const RpcField session[] = {{"session", RPC_STRING, .help = "a session"}, {NULL}};
-    if (call->method->right == RIGHT_NONE)
-        return TRUE;
     JsonArray *params = call->request.params;
-    if (params == NULL || json_array_get_length(params) == 0) {
+    JsonNode *session = params == NULL || json_array_get_length(params) == 0
+                            ? NULL
+                            : json_array_get_element(params, 0);
+    *ret_code = RPC_CODE_PARAMS;
+    if (session == NULL || !JSON_NODE_HOLDS_VALUE(session) ||
+        json_node_get_value_type(session) != G_TYPE_STRING) {
         g_set_error(error, DOMGRP_ERROR, DOMGRP_ERROR_REQUEST,
-                    "%s takes a session as its first parameter", call->method->name);
+                    "%s takes a session, a string, as its first parameter", call->method->name);
         return FALSE;
     }
-    g_autoptr(JsonArray) first = json_array_new();
-    json_array_add_element(first, json_node_ref(json_array_get_element(params, 0)));
-    return rpc_params_check(call->method->name, first, 0, session, error) &&
-           sessions_check(call->api->sessions, json_array_get_string_element(params, 0),
-                          &call->peer, error);
+    *ret_code = RPC_CODE_FAILURE;
+    return sessions_check(call->api->sessions, json_node_get_string(session), &call->peer, error);
 }
 
 static gboolean call_check(ApiCall *call, RpcCode *ret_code, GError **error)
@@ -191,8 +190,7 @@ static gboolean call_check(ApiCall *call, RpcCode *ret_code, GError **error)
                     "there is no method \"%.80s\"; see docs/api.md", call->request.method);
         return FALSE;
     }
-    *ret_code = RPC_CODE_FAILURE;
-    if (!session_check(call, error))
+    if (call->method->right != RIGHT_NONE && !session_check(call, ret_code, error))
         return FALSE;
     *ret_code = RPC_CODE_PARAMS;
     return rpc_params_check(call->method->name, call->request.params, call_params_begin(call),

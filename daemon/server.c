@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <libsoup/soup.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <gio/gunixsocketaddress.h>
@@ -356,7 +357,7 @@ static gboolean server_listen(Server *server, GError **error)
     if (!path_protect(server, error))
         return FALSE;
     g_socket_set_blocking(server->socket, FALSE);
-    g_socket_set_listen_backlog(server->socket, server->connections_max);
+    g_socket_set_listen_backlog(server->socket, SOMAXCONN);
     if (!g_socket_listen(server->socket, &inner)) {
         g_set_error(error, DOMGRP_ERROR, DOMGRP_ERROR_FILE, "%s cannot be listened at: %s",
                     server->path, inner->message);
