@@ -107,7 +107,7 @@ static void end(Operation *operation)
     if (group == NULL)
         return;
     Operation *next = g_steal_pointer(&group->next);
-    if (!group->defined)
+    if (!group->defined && !group->is_default)
         engine_remove_group(group);
     else if (next != NULL)
         begin(next);
