@@ -68,6 +68,14 @@ static void on_operation_changed(gpointer data, Operation *operation)
         tasks_retain(api);
 }
 
+static void on_member_failed(gpointer data, Group *group, Member *member, const GError *error)
+{
+    GroupInfo info;
+    group_get_info(group, &info);
+    g_warning("%s of %s ended, and what its configuration says failed: %s", member->name, info.name,
+              error->message);
+}
+
 static JsonNode *record_of(gpointer data, EventClass class, const char *reference)
 {
     Api *api = data;
@@ -84,6 +92,7 @@ static const EngineListener listener = {
     .group_changed = on_group_changed,
     .group_removed = on_group_removed,
     .operation_changed = on_operation_changed,
+    .member_failed = on_member_failed,
 };
 
 /* -- the API -- */

@@ -29,6 +29,13 @@ typedef struct {
     char *session;
 } Fixture;
 
+/* libsoup forgets a string of a request whose version it does not know. */
+const char *__lsan_default_suppressions(void);
+const char *__lsan_default_suppressions(void)
+{
+    return "leak:soup_headers_parse_request\n";
+}
+
 /* -- clients -- */
 
 static void on_sent(GObject *source, GAsyncResult *result, gpointer data)
@@ -666,6 +673,15 @@ static void test_broken(Fixture *f, gconstpointer data)
     g_autoptr(JsonNode) result = call(f, "domain_group.get_all", "");
 }
 
+/* Said to be too long: refused before it is sent. */
+static void test_too_long(Fixture *f, gconstpointer data)
+{
+    g_autofree char *body = g_strnfill(SERVER_REQUEST_MAX + 1, ' ');
+    g_autofree char *answer = http(f, "POST", "/jsonrpc", body);
+    g_autofree char *error = error_of(answer);
+    g_assert_cmpstr(error, ==, "-32600 GROUP_LIMIT: the request is longer than 16 MiB");
+}
+
 /* Sends as much as the daemon takes, for as long as it takes it. */
 static gsize send_for_ever(int fd, const char *chunk)
 {
@@ -680,18 +696,12 @@ static gsize send_for_ever(int fd, const char *chunk)
     }
 }
 
-static void test_too_long(Fixture *f, gconstpointer data)
+/* The deadline ends it, and memory does not grow with it. */
+static void test_endless(Fixture *f, gconstpointer data)
 {
     g_autofree char *chunk = g_strnfill(65536, ' ');
     g_autofree char *framed = g_strdup_printf("10000\r\n%s\r\n", chunk);
 
-    /* Said to be too long: refused before it is sent. */
-    g_autofree char *body = g_strnfill(SERVER_REQUEST_MAX + 1, ' ');
-    g_autofree char *answer = http(f, "POST", "/jsonrpc", body);
-    g_autofree char *error = error_of(answer);
-    g_assert_cmpstr(error, ==, "-32600 GROUP_LIMIT: the request is longer than 16 MiB");
-
-    /* Without an end: the deadline ends it, and memory does not grow with it. */
     int fd =
         connect_raw(f, "POST /jsonrpc HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n");
     g_assert_cmpuint(send_for_ever(fd, framed), >, 0);
@@ -791,7 +801,8 @@ int main(int argc, char **argv)
     ADD("/bad/slow", setup_small, test_slow);
     ADD("/bad/unread", setup_small, test_unread);
     ADD("/bad/broken", setup_small, test_broken);
-    ADD("/bad/too-long", setup_small, test_too_long);
+    ADD("/bad/too-long", setup, test_too_long);
+    ADD("/bad/endless", setup_small, test_endless);
     ADD("/bad/hang-up", setup, test_hang_up);
     ADD("/end", setup, test_end);
     ADD("/socket", setup, test_socket);

@@ -1,0 +1,149 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Command in, text out: runs the commands of a .test file against a daemon on a simulated host.
+
+Usage: run.py DOMGRP DOMGRPD_SIM FILE. Prints TAP, one line a command.
+
+    $ COMMAND       a line for sh, in the folder files/; "domgrp" reaches the test's daemon
+    TEXT            what it prints, standard error too; "~ REGEX" stands for a line that matches
+    ? STATUS        its exit status, 0 if not said
+    @ LINE          told to the simulated host (domgrpd-sim.c)
+    # ...           a comment
+
+CPU times are T in what is compared. With --write before DOMGRP the file is written anew with what
+the commands print: read the difference before you believe it.
+"""
+import os
+import pathlib
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+
+SHELL = 'domgrp() { "$DOMGRP" --socket "$SOCKET" "$@"; }\n'
+
+
+class Daemon:
+    def __init__(self, program, folder, name):
+        self.socket = os.path.join(folder, "domgrpd.sock")
+        self.log = open(os.path.join(folder, "log"), "w+")
+        self.process = subprocess.Popen([program, self.socket, name], stdin=subprocess.PIPE,
+                                        stdout=subprocess.PIPE, stderr=self.log, text=True)
+        self.tell("go")
+
+    def tell(self, line):
+        """Answered from the daemon's loop, so what came before has been done."""
+        self.process.stdin.write(line + "\n")
+        self.process.stdin.flush()
+        answer = self.process.stdout.readline().strip()
+        if answer != "ok":
+            raise SystemExit(f"Bail out! the simulated host does not take \"{line}\": {answer}")
+
+    def end(self):
+        """True if it ended well, sanitizers and all."""
+        self.process.send_signal(signal.SIGTERM)
+        status = self.process.wait(60)
+        self.log.seek(0)
+        for line in self.log:
+            print("#", line.rstrip())
+        return status == 0
+
+
+class Step:
+    def __init__(self, kind, text):
+        self.kind, self.text = kind, text  # "$", "@" or "#" (a comment or an empty line)
+        self.wanted, self.status = [], 0
+
+
+def read(path):
+    steps = []
+    for line in path.read_text().splitlines():
+        last = steps[-1] if steps else None
+        if line[:2] in ("$ ", "@ "):
+            steps.append(Step(line[0], line[2:]))
+        elif line[:1] == "#" or (not line and (not last or last.kind != "$")):
+            steps.append(Step("#", line))
+        elif line.startswith("? "):
+            last.status = int(line[2:])
+        else:
+            last.wanted.append(line)
+    for step in steps:
+        step.empty = 0
+        while step.wanted and not step.wanted[-1]:
+            step.wanted.pop()
+            step.empty += 1
+    return steps
+
+
+def write(path, steps):
+    with open(path, "w") as out:
+        for step in steps:
+            prefix = "" if step.kind == "#" else step.kind + " "
+            print(prefix + step.text, file=out)
+            for line in step.wanted:
+                print(line, file=out)
+            if step.status:
+                print("?", step.status, file=out)
+            print("\n" * step.empty, end="", file=out)
+
+
+def mask(line):
+    line = re.sub(r"^time     [0-9]+\.[0-9] s$", "time     T s", line)
+    return re.sub(r" +[0-9]+\.[0-9](?=$|  )", lambda m: "T".rjust(len(m.group())), line)
+
+
+def line_matches(want, got):
+    return re.fullmatch(want[2:], got) is not None if want.startswith("~ ") else want == got
+
+
+def run(command, folder, environment):
+    done = subprocess.run(["sh", "-c", SHELL + command], cwd=folder, env=environment, timeout=60,
+                          stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                          stderr=subprocess.STDOUT)
+    return [mask(line) for line in done.stdout.decode().splitlines()], done.returncode
+
+
+def check(step, folder, environment, rewrite):
+    lines, got = run(step.text, folder, environment)
+    good = (got == step.status and len(lines) == len(step.wanted) and
+            all(map(line_matches, step.wanted, lines)))
+    if not good and rewrite:
+        step.wanted, step.status = lines, got
+    elif not good:
+        print(f"# wanted status {step.status}, got {got}; wanted:")
+        print("".join(f"#   {line}\n" for line in step.wanted) + "# got:")
+        print("".join(f"#   {line}\n" for line in lines), end="")
+    return good
+
+
+def main():
+    rewrite = sys.argv[1] == "--write"
+    domgrp, sim, path = sys.argv[-3], sys.argv[-2], pathlib.Path(sys.argv[-1])
+    steps, number, failed = read(path), 0, 0
+    with tempfile.TemporaryDirectory(prefix="domgrp-cli-") as folder:
+        daemon = Daemon(sim, folder, path.stem)
+        environment = dict(os.environ, DOMGRP=domgrp, SOCKET=daemon.socket, TMP=folder,
+                           LC_ALL="C.UTF-8", TZ="UTC")
+        for step in steps:
+            if step.kind == "@":
+                daemon.tell(step.text)
+            if step.kind != "$":
+                continue
+            number += 1
+            good = check(step, path.parent / "files", environment, rewrite)
+            failed += not good
+            print(f"{'ok' if good else 'not ok'} {number} - {step.text.replace('#', '')}",
+                  flush=True)
+        number += 1
+        good = daemon.end()
+        failed += not good
+        print(f"{'ok' if good else 'not ok'} {number} - the daemon ends well")
+    if rewrite:
+        write(path, steps)
+    print(f"1..{number}")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
