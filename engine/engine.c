@@ -82,8 +82,7 @@ void engine_tell_group(Group *group)
 {
     const EngineListener *listener = group->engine->listener;
     group->told = group_state(group);
-    if (group->engine->live && (group->defined || group->is_default) &&
-        listener->group_changed != NULL)
+    if (group->engine->live && group->defined && listener->group_changed != NULL)
         listener->group_changed(group->engine->listener_data, group);
 }
 
@@ -130,7 +129,7 @@ GPtrArray *engine_groups(Engine *engine)
     g_hash_table_iter_init(&iter, engine->groups);
     while (g_hash_table_iter_next(&iter, NULL, &value)) {
         Group *group = value;
-        if (group->defined || group->is_default)
+        if (group->defined)
             g_ptr_array_add(groups, group);
     }
     g_ptr_array_sort(groups, compare_groups);
@@ -154,7 +153,7 @@ Group *engine_group_lookup(Engine *engine, const char *name_or_uuid, GError **er
     Group *group = g_hash_table_lookup(engine->groups, lower);
     if (group == NULL)
         group = lookup_name(engine, name_or_uuid);
-    if (group != NULL && (group->defined || group->is_default))
+    if (group != NULL && group->defined)
         return group;
 
     g_autofree char *shown = g_strescape(name_or_uuid, NULL);

@@ -27,8 +27,9 @@
 #define ENGINE_MAX_OPERATIONS 256
 #define ENGINE_PARALLEL 8
 #define ENGINE_TIMEOUT_S 300
-#define ENGINE_RESTART_US (10 * G_USEC_PER_SEC) /* a member restarts by itself at most this often  \
-                                                 */
+#define ENGINE_RESTART_US                                                                          \
+    (10 * G_USEC_PER_SEC) /* a member restarts by itself at most this often                        \
+                           */
 
 typedef struct MemberNode MemberNode;
 typedef struct OperationNode OperationNode;

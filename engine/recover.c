@@ -93,6 +93,7 @@ static Group *add_default(Engine *engine, const char *name, const char *uuid, gu
 {
     Group *group = group_new(engine, uuid, name);
     group->is_default = TRUE;
+    group->defined = TRUE;
     group->id = id;
     g_hash_table_insert(engine->groups, group->uuid, group);
     return group;

@@ -156,6 +156,15 @@ static void publisher_ended(Work *work)
     arm_retry(work->engine);
 }
 
+/* What a member's own end made the daemon do. */
+static void own_work_ended(const Work *work)
+{
+    const EngineListener *listener = work->engine->listener;
+    if (work->error != NULL && listener->member_failed != NULL)
+        listener->member_failed(work->engine->listener_data, work->group, &work->member->shown,
+                                work->error);
+}
+
 /* Takes works that are over out of the engine, and tells who waits for them. */
 static void reap_works(Engine *engine)
 {
@@ -171,12 +180,10 @@ static void reap_works(Engine *engine)
         if (work->member != NULL)
             work->member->work = NULL;
         if (work->operation != NULL)
-            operation_work_ended(work->operation, work);
-        else if (work->member != NULL && work->error != NULL &&
-                 engine->listener->member_failed != NULL)
-            engine->listener->member_failed(engine->listener_data, work->group,
-                                            &work->member->shown, work->error);
-        if (work->group != NULL && work->group->publisher == work)
+            operation_work_ended(work->operation, work); /* which may free the group */
+        else if (work->member != NULL)
+            own_work_ended(work);
+        else
             publisher_ended(work);
         work_free(work);
     }

@@ -79,7 +79,7 @@ struct Sim {
     guint calls;
     guint fault_at;
     SimFault fault;
-    char *fault_on;         /* only calls of this function count, or NULL */
+    char *fault_on; /* only calls of this function count, or NULL */
     const char *fault_call;
     gboolean dead;
 };

@@ -765,6 +765,19 @@ void host_sim_set_groups(Host *host, gboolean has_groups)
     sim_of(host)->has_groups = has_groups;
 }
 
+void host_sim_drop_groups(Host *host)
+{
+    Sim *sim = sim_of(host);
+    for (guint i = sim->groups->len; i > 0; i--) {
+        const SimGroup *group = sim->groups->pdata[i - 1];
+        if (group->id != DOMGRP_ID_GROUP0 && group->id != DOMGRP_ID_NULL)
+            g_ptr_array_remove_index(sim->groups, i - 1);
+    }
+    for (guint i = 1; i < sim->domains->len; i++)
+        ((SimDomain *)sim->domains->pdata[i])->group_id = DOMGRP_ID_NULL;
+    g_hash_table_remove_all(sim->reservations);
+}
+
 void host_sim_set_memory(Host *host, guint64 free_kib)
 {
     sim_of(host)->memory_free_kib = free_kib;

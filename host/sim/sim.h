@@ -27,6 +27,8 @@ G_BEGIN_DECLS
 /* A host with domain 0, 4 GiB of free memory and a hypervisor that knows groups. */
 Host *host_sim_new(void);
 void host_sim_set_groups(Host *host, gboolean has_groups);
+/* Takes all groups and reservations out of the hypervisor; domains go to the Null-Group. */
+void host_sim_drop_groups(Host *host);
 void host_sim_set_memory(Host *host, guint64 free_kib);
 void host_sim_set_next_domid(Host *host, guint32 domid);
 

@@ -159,5 +159,4 @@ void host_sim_forget(Host *host)
     sim->changed = NULL;
     sim->changing = FALSE;
     sim->dead = FALSE;
-    sim->fault = SIM_NONE;
 }

@@ -207,7 +207,8 @@ static void run_xl(World *world, char **words, GString *out)
 static void run_guest(World *world, char **words, GString *out)
 {
     HostReason reason = 0;
-    while (strcmp(host_reason_name(reason), words[2]) != 0)
+    g_autofree char *name = g_strjoinv(" ", words + 2);
+    while (strcmp(host_reason_name(reason), name) != 0)
         g_assert_cmpint(++reason, <, HOST_REASON_UNKNOWN);
     if (!sim_guest_end(world->host, words[1], reason))
         g_string_append(out, "no such guest\n");
@@ -257,6 +258,8 @@ static void run_host_is(World *world, char **words, GString *out)
 {
     if (strcmp(words[1], "stock") == 0)
         host_sim_set_groups(world->host, FALSE);
+    else if (strcmp(words[1], "emptied") == 0)
+        host_sim_drop_groups(world->host);
     restart(world, out);
 }
 
