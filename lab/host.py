@@ -25,7 +25,7 @@ HOSTS = os.path.join(BUILD, "hosts")
 BOOT_TIMEOUT = 120
 XEN_OPTIONS = ("console=com1 com1=115200,8n1 loglvl=all guest_loglvl=all spec-ctrl=no "
                "dom0_mem={dom0_mem}M,max:{dom0_mem}M")
-DOM0_OPTIONS = "console=hvc0 mitigations=off loglevel=5 panic=-1 lab.name={name} lab.address={address}"
+DOM0_OPTIONS = "console=hvc0 mitigations=off cryptomgr.notests loglevel=5 panic=-1 lab.name={name} lab.address={address}"
 PR_SET_PDEATHSIG = 1
 libc = ctypes.CDLL(None)
 
@@ -234,7 +234,7 @@ class Host(Commands):
     net      None, or a Network that several hosts share; number: its place there, 10.0.0.<number>
     """
 
-    def __init__(self, name="h1", mem=2048, smp=1, xen="domgrp", dom0_mem=640, net=None, number=1, cpu="qemu64",
+    def __init__(self, name="h1", mem=2048, smp=1, xen="domgrp", dom0_mem=640, net=None, number=1, cpu="qemu64,+rdrand",
                  xen_options="", dom0_options=""):
         self.name, self.mem, self.smp, self.xen, self.dom0_mem = name, mem, smp, xen, dom0_mem
         self.net, self.number, self.cpu = net, number, cpu

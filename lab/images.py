@@ -7,6 +7,7 @@ packaging/install-deps unpacked in build/lab/root, Debian's installed libraries,
 
 import contextlib
 import fcntl
+import functools
 import glob
 import gzip
 import hashlib
@@ -449,7 +450,9 @@ def disk(path, size="4G"):
     return path
 
 
+@functools.cache
 def build(kind):
-    """Everything a host with that kind of hypervisor boots: (hypervisor, dom0 kernel, dom0 initramfs)."""
+    """Everything a host with that kind of hypervisor boots: (hypervisor, dom0 kernel, dom0 initramfs).
+    Once in a process: what a scenario boots again is the same."""
     with build_lock():
         return hypervisor(kind), kernel("amd64")[0], dom0_initramfs()

@@ -5,7 +5,7 @@ A scenario is one file: NAME.sh runs in a dom0 (lab/scenario.sh has its helpers)
 scenario(hosts) and runs here, with Host objects (lab/host.py). Its header says what it needs:
 
     # about: one line
-    # host: smp=1 mem=2048 xen=domgrp hosts=1 dom0_mem=640 cpu=qemu64 daemon=yes    (these are the defaults)
+    # host: smp=1 mem=2048 xen=domgrp hosts=1 dom0_mem=640 cpu=qemu64,+rdrand daemon=yes    (these are the defaults)
     # timeout: 120       (seconds, without booting)
     # set: long          (only `make test-all` runs it; others are in `make test`, too)
 
@@ -28,7 +28,7 @@ from host import CommandFailed, Host, Network
 from images import LabError
 
 SKIPPED = 77
-DEFAULTS = {"smp": "1", "mem": "2048", "xen": "domgrp", "hosts": "1", "dom0_mem": "640", "cpu": "qemu64",
+DEFAULTS = {"smp": "1", "mem": "2048", "xen": "domgrp", "hosts": "1", "dom0_mem": "640", "cpu": "qemu64,+rdrand",
             "daemon": "yes"}
 NUMBERS = ("smp", "mem", "hosts", "dom0_mem")
 

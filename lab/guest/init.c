@@ -9,6 +9,7 @@
  * data/lab/ack once done. Suspending is the kernel's own business; nothing here stands in its way.
  */
 #define _GNU_SOURCE
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
@@ -500,10 +501,24 @@ static void mount_all(void)
     }
 }
 
+/* Whether a device that needs a module is there: without one, loading costs for nothing. */
+static int has_devices(void)
+{
+    DIR *devices = opendir("/sys/bus/xen/devices");
+    struct dirent *entry;
+    int found = 0;
+
+    while (devices && !found && (entry = readdir(devices)))
+        found = !strncmp(entry->d_name, "vif-", 4) || !strncmp(entry->d_name, "vbd-", 4);
+    if (devices)
+        closedir(devices);
+    return found;
+}
+
 static void load_modules(void)
 {
     char path[256];
-    FILE *order = fopen("/lib/modules/order", "re");
+    FILE *order = has_devices() ? fopen("/lib/modules/order", "re") : NULL;
 
     while (order && fscanf(order, "%255s", path) == 1) {
         int fd = open(path, O_RDONLY | O_CLOEXEC);
