@@ -232,7 +232,6 @@ gboolean cmd_join(Cli *cli, GError **error)
     if (task == NULL)
         return FALSE;
     if (task_print(cli, task))
-        printf("joined %s to %s\n",
-               task->n_members == 1 ? task->members[0].name : cli->arguments[1], task->group_name);
+        printf("joined %s to %s\n", cli->arguments[1], task->group_name);
     return TRUE;
 }

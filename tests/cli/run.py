@@ -119,11 +119,11 @@ def check(step, folder, environment, rewrite):
 
 def main():
     rewrite = sys.argv[1] == "--write"
-    domgrp, sim, path = sys.argv[-3], sys.argv[-2], pathlib.Path(sys.argv[-1])
+    domgrp, sim, path = (pathlib.Path(argument).resolve() for argument in sys.argv[-3:])
     steps, number, failed = read(path), 0, 0
     with tempfile.TemporaryDirectory(prefix="domgrp-cli-") as folder:
         daemon = Daemon(sim, folder, path.stem)
-        environment = dict(os.environ, DOMGRP=domgrp, SOCKET=daemon.socket, TMP=folder,
+        environment = dict(os.environ, DOMGRP=str(domgrp), SOCKET=daemon.socket, TMP=folder,
                            LC_ALL="C.UTF-8", TZ="UTC")
         for step in steps:
             if step.kind == "@":

@@ -12,6 +12,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#ifdef __SANITIZE_ADDRESS__
+#include <sanitizer/lsan_interface.h>
+#endif
+
 #include "server.h"
 #include "sim-loop.h"
 
@@ -28,13 +32,6 @@ typedef struct {
     SoupSession *http;
     char *session;
 } Fixture;
-
-/* libsoup forgets a string of a request whose version it does not know. */
-const char *__lsan_default_suppressions(void);
-const char *__lsan_default_suppressions(void)
-{
-    return "leak:soup_headers_parse_request\n";
-}
 
 /* -- clients -- */
 
@@ -652,11 +649,10 @@ static void test_broken(Fixture *f, gconstpointer data)
         "nonsense\r\n\r\n",
         "POST\r\n\r\n",
         "POST /jsonrpc HTTP/1.0\r\n\r\n",
-        "POST /jsonrpc HTTP/9.9\r\nHost: x\r\n\r\n",
         "POST /jsonrpc HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n",
         "POST /jsonrpc HTTP/1.1\r\nHost: x\r\nContent-Length: 18446744073709551615\r\n\r\n{",
         "POST /jsonrpc HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
-        "POST /jsonrpc HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: gzip\r\n\r\n",
+        "POST /jsonrpc HTTP/9.9\r\nHost: x\r\n\r\n",
         "POST /%00%zz/../jsonrpc HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n",
         "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
         "GET /jsonrpc HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n",
@@ -680,6 +676,19 @@ static void test_too_long(Fixture *f, gconstpointer data)
     g_autofree char *answer = http(f, "POST", "/jsonrpc", body);
     g_autofree char *error = error_of(answer);
     g_assert_cmpstr(error, ==, "-32600 GROUP_LIMIT: the request is longer than 16 MiB");
+}
+
+/* libsoup forgets a string of such a request: 9 bytes that are its own affair. */
+static void test_encoding(Fixture *f, gconstpointer data)
+{
+#ifdef __SANITIZE_ADDRESS__
+    __lsan_disable();
+#endif
+    wait_ended(
+        connect_raw(f, "POST /jsonrpc HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: gzip\r\n\r\n"));
+#ifdef __SANITIZE_ADDRESS__
+    __lsan_enable();
+#endif
 }
 
 /* Sends as much as the daemon takes, for as long as it takes it. */
@@ -801,6 +810,7 @@ int main(int argc, char **argv)
     ADD("/bad/slow", setup_small, test_slow);
     ADD("/bad/unread", setup_small, test_unread);
     ADD("/bad/broken", setup_small, test_broken);
+    ADD("/bad/encoding", setup, test_encoding);
     ADD("/bad/too-long", setup, test_too_long);
     ADD("/bad/endless", setup_small, test_endless);
     ADD("/bad/hang-up", setup, test_hang_up);
