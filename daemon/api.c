@@ -2,6 +2,8 @@
 /* Calls: decoded, checked against the method table, carried out, answered. */
 #include "api.h"
 
+#include <string.h>
+
 #include "methods.h"
 #include "records.h"
 
@@ -206,11 +208,26 @@ static gboolean call_check(ApiCall *call, RpcCode *ret_code, GError **error)
                             call->method->params, error);
 }
 
-static void call_log(const ApiCall *call)
+/* "start of shop", "create": what the log says of a call that operates. */
+static char *call_name(const ApiCall *call)
 {
-    if (call->method->right == RIGHT_OPERATE)
-        g_message("user %u (pid %d) calls %s", (guint)call->peer.uid, (int)call->peer.pid,
-                  call->method->name);
+    const char *verb = strrchr(call->method->name, '.') + 1;
+    JsonNode *first = api_call_param(call, 0);
+    if (!JSON_NODE_HOLDS_VALUE(first))
+        return g_strdup(verb);
+    return g_strdup_printf("%s of %.80s", verb, json_node_get_string(first));
+}
+
+static void call_log(const ApiCall *call, const GError *error)
+{
+    if (call->method->right != RIGHT_OPERATE)
+        return;
+    g_autofree char *name = call_name(call);
+    if (error == NULL)
+        g_message("user %u (pid %d) asks for %s", (guint)call->peer.uid, (int)call->peer.pid, name);
+    else
+        g_message("user %u (pid %d) asks for %s, refused: %s", (guint)call->peer.uid,
+                  (int)call->peer.pid, name, error->message);
 }
 
 ApiCall *api_call(Api *api, const Peer *peer, const char *text, gsize length, ApiAnswer done,
@@ -229,8 +246,8 @@ ApiCall *api_call(Api *api, const Peer *peer, const char *text, gsize length, Ap
         call_end(call, rpc_answer_error(call->request.id, code, error));
         return NULL;
     }
-    call_log(call);
     JsonNode *result = call->method->handler(call, api, &error);
+    call_log(call, error);
     if (error != NULL) {
         call_end(call, rpc_answer_error(call->request.id, RPC_CODE_FAILURE, error));
         return NULL;
