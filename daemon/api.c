@@ -64,7 +64,7 @@ static void on_operation_changed(gpointer data, Operation *operation)
     if (info.error == NULL)
         g_message("%s of %s is done", operation_kind_name(info.kind), info.group_name);
     else
-        g_warning("%s of %s failed: %s", operation_kind_name(info.kind), info.group_name,
+        g_warning("%s of %s: %s", operation_kind_name(info.kind), info.group_name,
                   info.error->message);
     if (api->engine != NULL)
         tasks_retain(api);

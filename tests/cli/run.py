@@ -6,6 +6,7 @@ Usage: run.py DOMGRP DOMGRPD_SIM FILE. Prints TAP, one line a command.
 
     $ COMMAND       a line for sh, in the folder files/; "domgrp" reaches the test's daemon
     TEXT            what it prints, standard error too; "~ REGEX" stands for a line that matches
+    % COMMAND       likewise, on a terminal; TEXT is what its screen shows at the end
     ? STATUS        its exit status, 0 if not said
     @ LINE          told to the simulated host (domgrpd-sim.c)
     # ...           a comment
@@ -13,13 +14,17 @@ Usage: run.py DOMGRP DOMGRPD_SIM FILE. Prints TAP, one line a command.
 CPU times are T in what is compared. With --write before DOMGRP the file is written anew with what
 the commands print: read the difference before you believe it.
 """
+import fcntl
 import os
 import pathlib
+import pty
 import re
 import signal
+import struct
 import subprocess
 import sys
 import tempfile
+import termios
 
 SHELL = 'domgrp() { "$DOMGRP" --socket "$SOCKET" "$@"; }\n'
 
@@ -52,7 +57,7 @@ class Daemon:
 
 class Step:
     def __init__(self, kind, text):
-        self.kind, self.text = kind, text  # "$", "@" or "#" (a comment or an empty line)
+        self.kind, self.text = kind, text  # "$", "%", "@" or "#" (a comment or an empty line)
         self.wanted, self.status = [], 0
 
 
@@ -60,9 +65,9 @@ def read(path):
     steps = []
     for line in path.read_text().splitlines():
         last = steps[-1] if steps else None
-        if line[:2] in ("$ ", "@ "):
+        if line[:2] in ("$ ", "% ", "@ "):
             steps.append(Step(line[0], line[2:]))
-        elif line[:1] == "#" or (not line and (not last or last.kind != "$")):
+        elif line[:1] == "#" or (not line and (not last or last.kind not in "$%")):
             steps.append(Step("#", line))
         elif line.startswith("? "):
             last.status = int(line[2:])
@@ -97,6 +102,45 @@ def line_matches(want, got):
     return re.fullmatch(want[2:], got) is not None if want.startswith("~ ") else want == got
 
 
+def screen(text):
+    """What a terminal shows after TEXT: knows new lines, cursor up, and clearing to the end."""
+    rows, row = [""], 0
+    for token in re.findall(r"\x1b\[[0-9]*[A-Z]|\r|\n|[^\x1b\r\n]+", text):
+        if token == "\n":
+            row += 1
+            rows += [""] * (row + 1 - len(rows))
+        elif token[-1] == "A" and token[0] == "\x1b":
+            row -= int(token[2:-1])
+        elif token == "\x1b[J":
+            del rows[row + 1:]
+            rows[row] = ""
+        elif token[0] not in "\r\x1b":
+            rows[row] = token  # lines are drawn whole
+    while rows and not rows[-1]:
+        rows.pop()
+    return rows
+
+
+def run_on_terminal(command, folder, environment):
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
+    process = subprocess.Popen(["sh", "-c", SHELL + command], cwd=folder,
+                               env=dict(environment, TERM="xterm"), stdin=subprocess.DEVNULL,
+                               stdout=theirs, stderr=theirs)
+    os.close(theirs)
+    text = b""
+    while True:
+        try:
+            chunk = os.read(ours, 65536)
+        except OSError:  # EIO: the other end is closed
+            break
+        if not chunk:
+            break
+        text += chunk
+    os.close(ours)
+    return [mask(line) for line in screen(text.decode())], process.wait(60)
+
+
 def run(command, folder, environment):
     done = subprocess.run(["sh", "-c", SHELL + command], cwd=folder, env=environment, timeout=60,
                           stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
@@ -105,7 +149,8 @@ def run(command, folder, environment):
 
 
 def check(step, folder, environment, rewrite):
-    lines, got = run(step.text, folder, environment)
+    how = run if step.kind == "$" else run_on_terminal
+    lines, got = how(step.text, folder, environment)
     good = (got == step.status and len(lines) == len(step.wanted) and
             all(map(line_matches, step.wanted, lines)))
     if not good and rewrite:
@@ -128,7 +173,7 @@ def main():
         for step in steps:
             if step.kind == "@":
                 daemon.tell(step.text)
-            if step.kind != "$":
+            if step.kind not in "$%":
                 continue
             number += 1
             good = check(step, path.parent / "files", environment, rewrite)
