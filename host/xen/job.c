@@ -107,7 +107,11 @@ static gboolean jobs_report(gpointer data)
     for (Job *job; (job = g_queue_pop_head(&done)) != NULL;) {
         job->report(job);
         job_free(job);
+        host->n_jobs--;
     }
+    /* A daemon that waits for weeks gives back what its jobs took. */
+    if (host->n_jobs == 0)
+        malloc_trim(0);
     return G_SOURCE_CONTINUE;
 }
 
@@ -120,14 +124,24 @@ static GSourceFuncs reporter_funcs = {.dispatch = reporter_dispatch};
 
 void job_start(Job *job)
 {
-    /* With a bounded, shared pool this only queues; it cannot fail once a thread runs. */
-    g_thread_pool_push(job->host->pool, job, NULL);
+    job->host->n_jobs++;
+    /* A thread that cannot be had leaves the job in the queue for the next one that ends. */
+    g_thread_pool_push(job->is_build ? job->host->builds : job->host->pool, job, NULL);
+}
+
+static GThreadPool *pool_new(guint threads, GError **error)
+{
+    g_autoptr(GError) local = NULL;
+    GThreadPool *pool = g_thread_pool_new_full(job_run, NULL, (GDestroyNotify)job_free,
+                                               (int)threads, FALSE, &local);
+    if (pool == NULL)
+        g_set_error(error, DOMGRP_ERROR, DOMGRP_ERROR_HOST, "no threads can be had: %s",
+                    local->message);
+    return pool;
 }
 
 gboolean jobs_init(HostXen *host, GError **error)
 {
-    g_autoptr(GError) local = NULL;
-
     g_mutex_init(&host->lock);
     g_cond_init(&host->domain_gone);
     g_queue_init(&host->done);
@@ -137,16 +151,15 @@ gboolean jobs_init(HostXen *host, GError **error)
     /* Threads take an arena of malloc each; two are enough for jobs that mostly wait. */
     mallopt(M_ARENA_MAX, 2);
 
-    host->pool =
-        g_thread_pool_new_full(job_run, NULL, (GDestroyNotify)job_free, JOBS_MAX, FALSE, &local);
-    if (host->pool == NULL)
-        g_set_error(error, DOMGRP_ERROR, DOMGRP_ERROR_HOST, "no threads can be had: %s",
-                    local->message);
+    host->builds = pool_new(BUILDS_MAX, error);
+    host->pool = host->builds != NULL ? pool_new(JOBS_MAX, error) : NULL;
     return host->pool != NULL;
 }
 
 void jobs_clear(HostXen *host)
 {
+    if (host->builds != NULL)
+        g_thread_pool_free(host->builds, TRUE, TRUE);
     if (host->pool != NULL)
         g_thread_pool_free(host->pool, TRUE, TRUE);
     g_queue_clear_full(&host->done, (GDestroyNotify)job_free);

@@ -103,6 +103,7 @@ void life_create(Host *base, const char *json, const HostRecord *record, HostCre
 {
     Job *job = job_new(base, create_run, create_report, data);
     job->callback.created = done;
+    job->is_build = TRUE;
     job->text = g_strdup(json);
     job_set_record(job, record);
     job_start(job);

@@ -11,8 +11,13 @@
 #include <xenctrl.h>
 #include <xenstore.h>
 
-/* How many jobs run at once. */
+/*
+ * How many jobs run at once. Building a domain is work for a CPU: beyond one
+ * more than there are CPUs, builds only slow each other down (at one CPU, 8 at
+ * once took twice as long as 8 in turn), and they must not keep a pause waiting.
+ */
 #define JOBS_MAX 16
+#define BUILDS_MAX CLAMP(g_get_num_processors() + 1, 2, JOBS_MAX)
 
 /* -- xl.c: libxl as one thread uses it -- */
 
@@ -44,10 +49,12 @@ typedef struct {
     struct xs_handle *xs;     /* records and watches, from any thread */
     Xl xl;                    /* the main thread's */
     HostFacts facts;          /* those that do not change */
+    guint n_jobs;             /* started and not yet reported; the main thread's */
 
-    GThreadPool *pool;
-    GMutex lock; /* protects what follows */
-    GQueue done; /* of Job, to be reported */
+    GThreadPool *builds; /* domain_create */
+    GThreadPool *pool;   /* everything else */
+    GMutex lock;         /* protects what follows */
+    GQueue done;         /* of Job, to be reported */
     GSource *reporter;
     GCond domain_gone; /* signalled when a domain may have gone */
 
@@ -77,6 +84,7 @@ struct Job {
     HostXen *host;
     Xl xl; /* open while it runs, unless without_xl */
     gboolean without_xl;
+    gboolean is_build;
     GError *error;
 
     union {
