@@ -184,17 +184,20 @@ gboolean group_store(Group *group, GError **error)
         kept->domid = member->owned_domid;
         g_ptr_array_add(record->members, kept);
     }
-    return engine->journal->ops->group_put(engine->journal, record, error);
+    group->doubt = !engine->journal->ops->group_put(engine->journal, record, error);
+    return !group->doubt;
 }
 
 gboolean member_store_owner(MemberNode *member, gboolean owned, guint32 domid, GError **error)
 {
     Journal *journal = member->group->engine->journal;
-    if (member->owned == owned && member->owned_domid == domid)
+    if (member->owned == owned && member->owned_domid == domid && !member->owner_doubt)
         return TRUE;
+    member->owner_doubt = TRUE;
     if (!journal->ops->member_put_owner(journal, member->group->uuid, member->shown.uuid, owned,
                                         domid, error))
         return FALSE;
+    member->owner_doubt = FALSE;
     member->owned = owned;
     member->owned_domid = domid;
     return TRUE;
@@ -220,6 +223,12 @@ static gboolean group_find(Group *group, gboolean *ret_found, GError **error)
         *ret_found = TRUE;
     }
     return TRUE;
+}
+
+gboolean group_read_pause(Group *group, GError **error)
+{
+    gboolean found;
+    return !group->engine->facts.has_groups || group_find(group, &found, error);
 }
 
 /* An id for a host whose hypervisor gives none: the lowest that is free. */

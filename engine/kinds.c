@@ -167,8 +167,10 @@ static const Step steps_forget[] = {{group_step_unpublish, NULL, AS_IT_IS},
                                     {group_step_delete, NULL, AS_IT_IS},
                                     {group_step_forget, NULL, AS_IT_IS},
                                     {0}};
-static const Step steps_remake[] = {
-    {group_step_make, NULL, AS_IT_IS}, {group_step_publish, NULL, AS_IT_IS}, {0}};
+static const Step steps_remake[] = {{group_step_store, NULL, AS_IT_IS},
+                                    {group_step_make, NULL, AS_IT_IS},
+                                    {group_step_publish, NULL, AS_IT_IS},
+                                    {0}};
 static const Step steps_pause[] = {
     {group_step_pause_store, NULL, AS_IT_IS}, {group_step_pause, NULL, AS_IT_IS}, {0}};
 static const Step steps_pause_undo[] = {
@@ -242,7 +244,7 @@ const Kind kinds[OPERATION_KIND_COUNT] = {
                          .allowed = may_pause,
                          .phases = phases_pause},
     [OPERATION_UNPAUSE] = {.name = "unpause",
-                           .policy = POLICY_ROLLBACK,
+                           .policy = POLICY_CONTINUE,
                            .during = GROUP_STATE_COUNT,
                            .phases = phases_unpause},
     [OPERATION_JOIN] = {.name = "join",

@@ -68,7 +68,12 @@ static void compose_error(Operation *operation)
                     "then \"domgrp destroy %s\"",
                     kind, name, cause->message, operation->undo_error->message, name, name);
     } else if (phase_of(operation)->checks && !operation->undoing) {
-        operation->error = g_error_copy(cause);
+        if (domgrp_error_exit(domgrp_error_code(cause)) == DOMGRP_EXIT_REFUSED)
+            operation->error = g_error_copy(cause);
+        else
+            g_set_error(&operation->error, DOMGRP_ERROR, DOMGRP_ERROR_UNDONE,
+                        "%s of %s failed before anything was changed: %s", kind, name,
+                        cause->message);
     } else if (operation->policy == POLICY_ROLLBACK) {
         g_set_error(&operation->error, DOMGRP_ERROR, DOMGRP_ERROR_UNDONE,
                     "%s of %s failed and was undone: %s", kind, name, cause->message);
@@ -78,9 +83,13 @@ static void compose_error(Operation *operation)
             const OperationNode *node = operation->members->pdata[i];
             failed += node->shown.outcome == OUTCOME_FAILED;
         }
-        g_set_error(&operation->error, DOMGRP_ERROR, DOMGRP_ERROR_PARTLY,
-                    "%s of %s failed on %u of %u members: %s", kind, name, failed,
-                    operation->members->len, cause->message);
+        if (failed > 0)
+            g_set_error(&operation->error, DOMGRP_ERROR, DOMGRP_ERROR_PARTLY,
+                        "%s of %s failed on %u of %u members: %s", kind, name, failed,
+                        operation->members->len, cause->message);
+        else
+            g_set_error(&operation->error, DOMGRP_ERROR, DOMGRP_ERROR_PARTLY,
+                        "%s of %s was not completed: %s", kind, name, cause->message);
     }
 }
 
@@ -107,7 +116,7 @@ static void end(Operation *operation)
     if (group == NULL)
         return;
     Operation *next = g_steal_pointer(&group->next);
-    if (!group->defined && !group->is_default)
+    if (!group->defined)
         engine_remove_group(group);
     else if (next != NULL)
         begin(next);

@@ -52,7 +52,7 @@ struct Engine {
     gboolean live;         /* engine_new() is done: the listener may be told */
     gboolean turning;      /* in engine_turn() */
     gboolean again;        /* something happened: turn once more */
-    guint retry;           /* timer: domains() failed */
+    guint retry;           /* timer of engine_retry() */
 };
 
 struct Group {
@@ -64,6 +64,8 @@ struct Group {
     gboolean is_default;
     gboolean defined; /* listed; a group being created is not until it is in the journal */
     gboolean paused;
+    gboolean doubt;         /* a write of it failed: the journal may have it or not */
+    gboolean pause_doubt;   /* an unpause failed: the hypervisor may have done it or not */
     gboolean changed;       /* since the journal was read */
     gboolean in_hypervisor; /* and its reservations are made */
     gboolean publish;       /* its record in xenstore is not what it should be */
@@ -79,15 +81,16 @@ struct Group {
 struct MemberNode {
     Member shown; /* first: a MemberNode is a Member */
     Group *group;
-    Work *work;          /* what is being done to it, or NULL: one at a time */
-    gboolean owned;      /* as in the journal; with no owned_domid: its domain is being replaced */
-    guint32 owned_domid; /* likewise */
-    HostDomain domain;   /* as domains() said last; domid is HOST_DOMID_NONE if it has none */
-    HostDomain next;     /* the same while domains() is read */
-    GPtrArray *needs;    /* of MemberNode: those that must run before it */
-    gint64 restart_us;   /* when it may restart by itself again */
-    guint timer;         /* for that */
-    guint32 kept_domid;  /* the ended domain that its configuration says to keep */
+    Work *work;           /* what is being done to it, or NULL: one at a time */
+    gboolean owned;       /* as in the journal; with no owned_domid: its domain is being replaced */
+    guint32 owned_domid;  /* likewise */
+    gboolean owner_doubt; /* a write of these failed: the journal may have it or not */
+    HostDomain domain;    /* as domains() said last; domid is HOST_DOMID_NONE if it has none */
+    HostDomain next;      /* the same while domains() is read */
+    GPtrArray *needs;     /* of MemberNode: those that must run before it */
+    gint64 restart_us;    /* when it may restart by itself again */
+    guint timer;          /* for that */
+    guint32 kept_domid;   /* the ended domain that its configuration says to keep */
 };
 
 /* -- steps and works (work.c) -- */
@@ -145,6 +148,8 @@ const char *work_doing(const Work *work);
 void engine_turn(Engine *engine);
 void engine_timeout(gpointer engine); /* a HostTimeout */
 void engine_changed(gpointer engine); /* a HostChanged */
+/* Something could not be done: has another turn a little later. */
+void engine_retry(Engine *engine);
 
 /* -- groups (group.c) -- */
 
@@ -171,6 +176,9 @@ gboolean group_make(Group *group, GError **error);
 gboolean group_unmake(Group *group, GError **error);
 /* Puts the domain of @member into its group, if it is elsewhere. */
 gboolean member_place(MemberNode *member, GError **error);
+
+/* Asks the hypervisor whether the group is paused. */
+gboolean group_read_pause(Group *group, GError **error);
 
 /* What the host needs for the group's record; borrows from the group. Clear it with
  * host_record_clear(). */
@@ -254,6 +262,7 @@ StepResult group_step_pause(Work *work, GError **error);
 StepResult group_step_unpause(Work *work, GError **error);
 StepResult group_step_pause_undo(Work *work, GError **error);
 StepResult group_step_unpause_store(Work *work, GError **error);
+StepResult group_step_store(Work *work, GError **error);
 StepResult group_step_make(Work *work, GError **error);
 StepResult group_step_unmake(Work *work, GError **error);
 StepResult group_step_publish(Work *work, GError **error);

@@ -205,6 +205,36 @@ HostAction member_action(const MemberNode *member)
     return reason < HOST_REASON_UNKNOWN ? member->shown.config->on[reason] : HOST_ACTION_DESTROY;
 }
 
+/*
+ * Nothing is done to the member any more: what is in the journal must be
+ * true, whatever failed before. Tried again later if it cannot be written.
+ */
+static void member_tidy(MemberNode *member)
+{
+    gboolean open = member->owned && member->owned_domid == HOST_DOMID_NONE;
+    gboolean owned = open ? member_has_domain(member) : member->owned;
+    guint32 domid = open ? member->domain.domid : member->owned_domid;
+    if (member->work != NULL || operation_acts(member) || (!open && !member->owner_doubt))
+        return;
+    if (!member_store_owner(member, owned, domid, NULL))
+        engine_retry(member->group->engine);
+    member_show(member);
+}
+
+static void group_tidy(Group *group)
+{
+    if (group->pause_doubt && group->operation == NULL) {
+        gboolean before = group->paused;
+        group->pause_doubt = !group_read_pause(group, NULL);
+        if (group->paused != before)
+            group->doubt = group->engine->again = TRUE;
+        if (group->pause_doubt)
+            engine_retry(group->engine);
+    }
+    if (group->doubt && group->defined && group->operation == NULL && !group_store(group, NULL))
+        engine_retry(group->engine);
+}
+
 static void member_act(MemberNode *member)
 {
     Engine *engine = member->group->engine;
@@ -235,9 +265,15 @@ void reality_act(Engine *engine)
 {
     GHashTableIter iter;
     gpointer member;
+    gpointer group;
     g_hash_table_iter_init(&iter, engine->members);
-    while (g_hash_table_iter_next(&iter, NULL, &member))
+    while (g_hash_table_iter_next(&iter, NULL, &member)) {
+        member_tidy(member);
         member_act(member);
+    }
+    g_hash_table_iter_init(&iter, engine->groups);
+    while (g_hash_table_iter_next(&iter, NULL, &group))
+        group_tidy(group);
 }
 
 void member_restart(MemberNode *member)

@@ -195,7 +195,7 @@ StepResult step_destroy(Work *work, GError **error)
     work->domid = member->domain.domid;
     if (!member_has_domain(member))
         return STEP_DONE;
-    if (!member_store_owner(member, TRUE, HOST_DOMID_NONE, error))
+    if (member->shown.ours && !member_store_owner(member, TRUE, HOST_DOMID_NONE, error))
         return STEP_FAILED;
     host_of(work)->ops->domain_destroy(host_of(work), work->domid, member->shown.uuid, work_done,
                                        work);
@@ -272,6 +272,7 @@ StepResult group_step_unpause(Work *work, GError **error)
 {
     if (!work->group->paused)
         return STEP_DONE;
+    work->group->pause_doubt = TRUE;
     g_autoptr(GArray) domids = group_domids(work->group);
     host_of(work)->ops->group_unpause(host_of(work), work->group->id, domids->len,
                                       (const guint32 *)domids->data, work_done, work);
@@ -291,7 +292,13 @@ StepResult group_step_unpause_store(Work *work, GError **error)
 {
     if (!work->group->paused)
         return STEP_DONE;
+    work->group->pause_doubt = FALSE;
     work->group->paused = FALSE;
+    return group_store(work->group, error) ? STEP_DONE : STEP_FAILED;
+}
+
+StepResult group_step_store(Work *work, GError **error)
+{
     return group_store(work->group, error) ? STEP_DONE : STEP_FAILED;
 }
 

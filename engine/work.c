@@ -140,7 +140,7 @@ static void run_works(Engine *engine)
     }
 }
 
-static void arm_retry(Engine *engine)
+void engine_retry(Engine *engine)
 {
     if (engine->retry == 0)
         engine->retry =
@@ -153,7 +153,7 @@ static void publisher_ended(Work *work)
     if (work->error == NULL)
         return;
     work->group->unpublished = TRUE;
-    arm_retry(work->engine);
+    engine_retry(work->engine);
 }
 
 /* What a member's own end made the daemon do. */
@@ -217,7 +217,7 @@ void engine_turn(Engine *engine)
     while (engine->again) {
         engine->again = FALSE;
         if (!reality_read(engine, FALSE, NULL)) {
-            arm_retry(engine);
+            engine_retry(engine);
             break;
         }
         run_works(engine);

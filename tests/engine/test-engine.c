@@ -136,16 +136,25 @@ static void run_domains(World *world, char **words, GString *out)
     }
 }
 
+static int compare_lines(const void *a, const void *b)
+{
+    return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
 static void run_host(World *world, char **words, GString *out)
 {
     g_autofree char *text = host_sim_describe(world->host);
+    g_autoptr(GString) named = g_string_new(text);
     g_autoptr(GPtrArray) groups = engine_groups(world->engine);
-    print_lines(text, out);
     for (guint i = 0; i < groups->len; i++) {
         GroupInfo info;
         group_get_info(groups->pdata[i], &info);
-        g_string_replace(out, info.uuid, info.name, 0);
+        g_string_replace(named, info.uuid, info.name, 0);
     }
+    g_auto(GStrv) lines = g_strsplit(named->str, "\n", -1);
+    qsort(lines, g_strv_length(lines), sizeof *lines, compare_lines);
+    g_autofree char *sorted = g_strjoinv("\n", lines);
+    print_lines(sorted, out);
 }
 
 static void run_journal(World *world, char **words, GString *out)
