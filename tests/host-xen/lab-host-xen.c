@@ -2,7 +2,7 @@
 /*
  * host/xen on a real host: every function of engine/host.h against Xen. Run
  * it in a dom0 as
- *     host-xen-test KERNEL RAMDISK
+ *     lab-host-xen KERNEL RAMDISK
  * with the lab's guest, which honours requests and crashes when it is told. It makes domains
  * and groups of its own, leaves nothing behind and prints TAP.
  */
