@@ -426,7 +426,7 @@ def stock_hypervisor():
 
 def own_hypervisor():
     """The hypervisor with domain groups, as hypervisor/build left it, or None before it was built."""
-    image = os.path.join(TOP, "build", "xen", "xen")
+    image = os.path.join(XEN_OUT, "xen")
     return image if os.path.exists(image) else None
 
 
@@ -435,7 +435,7 @@ def hypervisor(kind):
         return stock_hypervisor()
     image = own_hypervisor()
     if not image:
-        raise LabError("build/xen/xen is missing: run `hypervisor/build build/xen`, or use --xen stock")
+        raise LabError("build/xen/out/xen is missing: run `hypervisor/build build/xen/out`, or use --xen stock")
     return image
 
 
