@@ -53,7 +53,6 @@ Group *group_new(Engine *engine, const char *uuid, const char *name)
     g_strlcpy(group->uuid, uuid, sizeof group->uuid);
     group->name = g_strdup(name);
     group->members = g_ptr_array_new_with_free_func((GDestroyNotify)member_free);
-    group->leavers = g_array_new(FALSE, FALSE, sizeof(guint32));
     group->told = GROUP_STATE_COUNT;
     return group;
 }
@@ -61,7 +60,6 @@ Group *group_new(Engine *engine, const char *uuid, const char *name)
 void group_free(Group *group)
 {
     g_ptr_array_unref(group->members);
-    g_array_unref(group->leavers);
     g_free(group->name);
     g_free(group->text);
     g_free(group);
@@ -283,11 +281,28 @@ gboolean member_place(MemberNode *member, GError **error)
     return TRUE;
 }
 
+/* Reserves the UUID; a join that was cut off may have left it to another group of ours. */
+static gboolean member_reserve(MemberNode *member, GError **error)
+{
+    Group *group = member->group;
+    Host *host = group->engine->host;
+    if (host->ops->group_reserve(host, group->id, member->shown.uuid, NULL))
+        return TRUE;
+
+    GHashTableIter iter;
+    gpointer value;
+    g_hash_table_iter_init(&iter, group->engine->groups);
+    while (g_hash_table_iter_next(&iter, NULL, &value)) {
+        const Group *other = value;
+        if (other != group && !other->is_default && other->id != 0)
+            host->ops->group_unreserve(host, other->id, member->shown.uuid, NULL);
+    }
+    return host->ops->group_reserve(host, group->id, member->shown.uuid, error);
+}
+
 gboolean group_make(Group *group, GError **error)
 {
-    Engine *engine = group->engine;
-    Host *host = engine->host;
-    if (!engine->facts.has_groups) {
+    if (!group->engine->facts.has_groups) {
         group->id = choose_id(group);
         group->in_hypervisor = TRUE;
         return TRUE;
@@ -296,16 +311,14 @@ gboolean group_make(Group *group, GError **error)
         return FALSE;
     for (guint i = 0; i < group->members->len; i++) {
         MemberNode *member = group->members->pdata[i];
-        if (!host->ops->group_reserve(host, group->id, member->shown.uuid, error) ||
-            !member_place(member, error))
+        if (!member_reserve(member, error) || !member_place(member, error))
             return FALSE;
     }
     group->in_hypervisor = TRUE;
     return TRUE;
 }
 
-/* Domains that are in the hypervisor's group but no members: ended ones that are kept. */
-static gboolean group_dismiss(Group *group, GError **error)
+gboolean group_dismiss(Group *group, GError **error)
 {
     Host *host = group->engine->host;
     g_autoptr(GArray) domains = NULL;
@@ -314,6 +327,7 @@ static gboolean group_dismiss(Group *group, GError **error)
     for (guint i = 0; i < domains->len; i++) {
         const HostDomain *domain = &g_array_index(domains, HostDomain, i);
         if (domain->group_id == group->id && !domain->dying &&
+            (group->in_hypervisor ? group_find_member(group, domain->uuid) == NULL : TRUE) &&
             !host->ops->group_join(host, DOMGRP_ID_NULL, domain->domid, domain->uuid, error))
             return FALSE;
     }

@@ -25,6 +25,13 @@ StepResult join_retrieve(Work *work, GError **error)
     return STEP_CALL;
 }
 
+StepResult join_republish(Work *work, GError **error)
+{
+    if (work->operation->other != NULL)
+        group_publish(work->operation->other);
+    return STEP_DONE;
+}
+
 /* The member that moves: @from's, or a new one. NULL on error. */
 static MemberNode *take_member(Operation *operation, GError **error)
 {
@@ -87,15 +94,23 @@ static gboolean move(Operation *operation, const MemberNode *member, GError **er
     guint32 to = operation->group->id;
     if (!operation->engine->facts.has_groups)
         return TRUE;
-    if (operation->other != NULL &&
-        !host->ops->group_unreserve(host, operation->other->id, uuid, error))
-        return FALSE;
     if (!operation->group->is_default && !host->ops->group_reserve(host, to, uuid, error))
         return FALSE;
     return host->ops->group_join(host, to, operation->domid, uuid, error);
 }
 
-/* The opposite of move(), however far that came. */
+/*
+ * Before the journal is written: a reservation that is missing is made again
+ * from the journal, one that is too many would never be found.
+ */
+static gboolean unreserve(const Operation *operation, GError **error)
+{
+    Host *host = operation->engine->host;
+    return operation->other == NULL || !operation->engine->facts.has_groups ||
+           host->ops->group_unreserve(host, operation->other->id, operation->domain_uuid, error);
+}
+
+/* The opposite of unreserve() and move(), however far they came. */
 static void move_back(Operation *operation, const MemberNode *member)
 {
     Host *host = operation->engine->host;
@@ -113,9 +128,22 @@ static void move_back(Operation *operation, const MemberNode *member)
 static void forget_definition(Operation *operation, MemberNode *member)
 {
     g_hash_table_remove(operation->engine->members, member->shown.uuid);
-    g_array_append_val(operation->other->leavers, operation->domid);
     member->group = operation->other;
     member_free(member);
+}
+
+/* A domain that leaves must not go on naming the group; while it is a member it is named again. */
+StepResult join_unpublish(Work *work, GError **error)
+{
+    Operation *operation = work->operation;
+    Host *host = work->engine->host;
+    if (!operation->group->is_default)
+        return STEP_DONE;
+    if (operation->other->publisher != NULL)
+        return STEP_WATCH;
+    host->ops->record_unpublish(host, operation->other->uuid, 1, &operation->domid, work_done,
+                                work);
+    return STEP_CALL;
 }
 
 StepResult join_commit(Work *work, GError **error)
@@ -137,10 +165,9 @@ StepResult join_commit(Work *work, GError **error)
     member->group = to;
     if (!to->is_default)
         g_ptr_array_add(to->members, member);
-    gboolean stored = store(operation, error);
-    if (!stored || !move(operation, member, error)) {
-        if (stored)
-            move_back(operation, member);
+    if (!unreserve(operation, error) || !store(operation, error) ||
+        !move(operation, member, error)) {
+        move_back(operation, member);
         return_member(operation, member, index);
         store(operation, NULL);
         return STEP_FAILED;

@@ -153,8 +153,7 @@ const Step steps_restart[] = {
     {step_own, "starting", MEMBER_STARTING},       {0},
 };
 
-const Step steps_publish[] = {
-    {group_step_dismiss, NULL, AS_IT_IS}, {group_step_publish, NULL, AS_IT_IS}, {0}};
+const Step steps_publish[] = {{group_step_publish, NULL, AS_IT_IS}, {0}};
 
 static const Step steps_read[] = {{create_read, "reading its configuration", AS_IT_IS}, {0}};
 static const Step steps_check[] = {{create_check, NULL, AS_IT_IS}, {0}};
@@ -178,9 +177,11 @@ static const Step steps_pause_undo[] = {
 static const Step steps_unpause[] = {
     {group_step_unpause, NULL, AS_IT_IS}, {group_step_unpause_store, NULL, AS_IT_IS}, {0}};
 static const Step steps_join[] = {{join_retrieve, NULL, AS_IT_IS},
+                                  {join_unpublish, NULL, AS_IT_IS},
                                   {join_commit, NULL, AS_IT_IS},
                                   {join_pause, NULL, AS_IT_IS},
                                   {0}};
+static const Step steps_join_undo[] = {{join_republish, NULL, AS_IT_IS}, {0}};
 
 /* -- the table -- */
 
@@ -199,7 +200,7 @@ static const Phase phases_destroy[] = {
 static const Phase phases_delete[] = {{DIRECTION_NONE, FALSE, steps_forget, steps_remake}, {0}};
 static const Phase phases_pause[] = {{DIRECTION_NONE, FALSE, steps_pause, steps_pause_undo}, {0}};
 static const Phase phases_unpause[] = {{DIRECTION_NONE, FALSE, steps_unpause, NULL}, {0}};
-static const Phase phases_join[] = {{DIRECTION_NONE, FALSE, steps_join, NULL}, {0}};
+static const Phase phases_join[] = {{DIRECTION_NONE, FALSE, steps_join, steps_join_undo}, {0}};
 
 const Kind kinds[OPERATION_KIND_COUNT] = {
     [OPERATION_CREATE] = {.name = "create",

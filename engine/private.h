@@ -71,7 +71,6 @@ struct Group {
     gboolean publish;       /* its record in xenstore is not what it should be */
     gboolean unpublished;   /* likewise, after a failure: to be tried again */
     Work *publisher;        /* the one that makes it so */
-    GArray *leavers;        /* domids (guint32) whose directory names this group, wrongly */
     GPtrArray *members;     /* of MemberNode, which it owns, in the order of the group file */
     Operation *operation;
     Operation *next; /* waits for operation to end */
@@ -174,6 +173,8 @@ gboolean member_store_owner(MemberNode *member, gboolean owned, guint32 domid, G
 gboolean group_make(Group *group, GError **error);
 /* Takes them away; domains that are no members are put into the Null-Group. Repeatable. */
 gboolean group_unmake(Group *group, GError **error);
+/* Puts domains that are in it but no members into the Null-Group: ended ones that are kept. */
+gboolean group_dismiss(Group *group, GError **error);
 /* Puts the domain of @member into its group, if it is elsewhere. */
 gboolean member_place(MemberNode *member, GError **error);
 
@@ -266,7 +267,6 @@ StepResult group_step_store(Work *work, GError **error);
 StepResult group_step_make(Work *work, GError **error);
 StepResult group_step_unmake(Work *work, GError **error);
 StepResult group_step_publish(Work *work, GError **error);
-StepResult group_step_dismiss(Work *work, GError **error);
 StepResult group_step_unpublish(Work *work, GError **error);
 StepResult group_step_delete(Work *work, GError **error);
 StepResult group_step_forget(Work *work, GError **error);
@@ -349,6 +349,8 @@ StepResult create_read(Work *work, GError **error);
 StepResult create_check(Work *work, GError **error);
 StepResult create_define(Work *work, GError **error);
 StepResult join_retrieve(Work *work, GError **error);
+StepResult join_unpublish(Work *work, GError **error);
+StepResult join_republish(Work *work, GError **error);
 StepResult join_commit(Work *work, GError **error);
 StepResult join_pause(Work *work, GError **error);
 

@@ -109,6 +109,8 @@ static gboolean settle_group(Group *group, GError **error)
         g_prefix_error(error, "%s: ", group->name);
         return FALSE;
     }
+    if (!group_dismiss(group, error))
+        return FALSE;
     group->changed = group->changed || group->id != id || group->paused != paused;
 
     for (guint i = 0; i < group->members->len; i++) {

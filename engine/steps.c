@@ -326,18 +326,6 @@ StepResult group_step_publish(Work *work, GError **error)
     return STEP_CALL;
 }
 
-/* Domains that left the group must not go on naming it. */
-StepResult group_step_dismiss(Work *work, GError **error)
-{
-    GArray *leavers = work->group->leavers;
-    if (leavers->len == 0)
-        return STEP_DONE;
-    host_of(work)->ops->record_unpublish(host_of(work), work->group->uuid, leavers->len,
-                                         (const guint32 *)leavers->data, work_done, work);
-    g_array_set_size(leavers, 0);
-    return STEP_CALL;
-}
-
 StepResult group_step_unpublish(Work *work, GError **error)
 {
     Group *group = work->group;
