@@ -22,6 +22,8 @@ from images import BUILD, LabError
 
 LOGS = os.path.join(BUILD, "logs")
 HOSTS = os.path.join(BUILD, "hosts")
+# All time-outs are multiplied by it: for slow or busy machines.
+PATIENCE = float(os.environ.get("LAB_PATIENCE", "1"))
 BOOT_TIMEOUT = 120
 XEN_OPTIONS = ("console=com1 com1=115200,8n1 loglvl=all guest_loglvl=all spec-ctrl=no "
                "dom0_mem={dom0_mem}M,max:{dom0_mem}M")
@@ -164,7 +166,7 @@ class Commands:
         channel = self.start(*argv)
         threading.Thread(target=channel.feed, args=(stdin,), daemon=True).start()
         parts = {"1": [], "2": []}
-        deadline = time.monotonic() + timeout
+        deadline = time.monotonic() + timeout * PATIENCE
         try:
             while True:
                 try:
@@ -172,7 +174,7 @@ class Commands:
                 except queue.Empty:
                     channel.send("s", bytes([signal.SIGKILL]))
                     raise CommandFailed("%s: %s: not done after %g s%s" % (
-                        self.name, " ".join(argv), timeout, tail(parts))) from None
+                        self.name, " ".join(argv), timeout * PATIENCE, tail(parts))) from None
                 if kind is None:
                     raise CommandFailed("%s: %s: the host went away%s" % (self.name, " ".join(argv), self.last_words()))
                 if kind == "x":
@@ -291,7 +293,7 @@ class Host(Commands):
 
     def finish_boot(self, timeout=BOOT_TIMEOUT):
         """Waits until commands can run in dom0."""
-        deadline = time.monotonic() + timeout
+        deadline = time.monotonic() + timeout * PATIENCE
         agent = os.path.join(self.dir, "agent")
         while not os.path.exists(agent):    # QEMU makes it within milliseconds of its start
             self._check_booting(deadline)

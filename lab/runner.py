@@ -119,7 +119,7 @@ def run_shell(scenario, machine, log):
         machine.run("lab-daemon start", timeout=60)
     machine.put(scenario.path, "/root/scenario/" + os.path.basename(scenario.path))
     result = machine.run(
-        "bash", "-c", 'cd /root/scenario && set -eu -o pipefail && . /lab/scenario.sh && . "./$0"',
+        "bash", "-c", 'export LAB_PATIENCE=%g; cd /root/scenario && set -eu -o pipefail && . /lab/scenario.sh && . "./$0"' % host.PATIENCE,
         os.path.basename(scenario.path), timeout=scenario.timeout, check=False,
         on_output=lambda _, data: (log.write(data.decode(errors="replace")), log.flush()))
     if result.status == SKIPPED:
@@ -143,7 +143,7 @@ def run_python(scenario, hosts, log):
         raise TimedOut
 
     before = signal.signal(signal.SIGALRM, late)
-    signal.alarm(scenario.timeout)
+    signal.alarm(int(scenario.timeout * host.PATIENCE))
     out, sys.stdout = sys.stdout, log
     try:
         spec.loader.exec_module(module)
@@ -156,7 +156,7 @@ def run_python(scenario, hosts, log):
         return "skip", str(reason)
     except TimedOut:
         log.write(traceback.format_exc())
-        return "fail", "not done after %d s" % scenario.timeout
+        return "fail", "not done after %d s" % (scenario.timeout * host.PATIENCE)
     except (LabError, AssertionError, Exception) as error:    # noqa: BLE001 - whatever a scenario raises is its failure
         log.write(traceback.format_exc())
         return "fail", (str(error) or type(error).__name__).splitlines()[0]

@@ -3,6 +3,7 @@
 # What scenarios in tests/lab/*.sh may use. A scenario is a bash script that runs in an emulated host's dom0,
 # in a directory of its own, with `set -eu -o pipefail`: a command that fails fails the scenario.
 
+LAB_PATIENCE=${LAB_PATIENCE-1}   # all time-outs are multiplied by it
 export PATH=$PATH:/usr/lib/domgrp-lab
 
 fail() {
@@ -57,7 +58,7 @@ equal() {
 # wait_for SECONDS COMMAND... - runs the command after each change in xenstore or among domains until it
 # succeeds. A change that neither shows (a domain's CPU time, a file) is noticed within a second.
 wait_for() {
-    local limit=$((SECONDS + $1)) events pid
+    local limit=$((SECONDS + $1 * ${LAB_PATIENCE%.*})) events pid
     shift
     exec {events}< <(exec xenstore-watch / @introduceDomain @releaseDomain 2> /dev/null)
     pid=$!
