@@ -189,29 +189,38 @@ static guint64 now_ns(void)
     return (guint64)now.tv_sec * G_GUINT64_CONSTANT(1000000000) + (guint64)now.tv_nsec;
 }
 
+static guint32 vcpus_of(HostXen *host, const GArray *domids)
+{
+    HostDomain domain;
+    guint32 vcpus = 0;
+    for (guint i = 0; i < domids->len; i++)
+        if (domains_find(host, g_array_index(domids, guint32, i), &domain))
+            vcpus += domain.vcpus;
+    return vcpus;
+}
+
 static gboolean pause_each(Job *job, GError **error)
 {
     xc_interface *xc = job->host->xc;
     guint64 began = now_ns(), asked = began;
-    HostPause pause = {.domains = job->domids->len};
 
     for (guint i = 0; i < job->domids->len; i++) {
         guint32 domid = g_array_index(job->domids, guint32, i);
-        HostDomain domain;
         asked = now_ns();
-        if (xc_domain_pause(xc, domid) != 0) {
-            g_set_error(error, DOMGRP_ERROR, DOMGRP_ERROR_HOST, "domain %u cannot be paused: %s",
-                        domid, g_strerror(errno));
-            while (i-- > 0)
-                xc_domain_unpause(xc, g_array_index(job->domids, guint32, i));
-            return FALSE;
-        }
-        if (domains_find(job->host, domid, &domain))
-            pause.vcpus += domain.vcpus;
+        if (xc_domain_pause(xc, domid) == 0)
+            continue;
+        g_set_error(error, DOMGRP_ERROR, DOMGRP_ERROR_HOST, "domain %u cannot be paused: %s", domid,
+                    g_strerror(errno));
+        while (i-- > 0)
+            xc_domain_unpause(xc, g_array_index(job->domids, guint32, i));
+        return FALSE;
     }
-    pause.request_ns = asked - began;
-    pause.stopped_ns = now_ns() - began;
-    job->pause = pause;
+    job->pause = (HostPause){
+        .request_ns = asked - began,
+        .stopped_ns = now_ns() - began,
+        .domains = job->domids->len,
+        .vcpus = vcpus_of(job->host, job->domids),
+    };
     return TRUE;
 }
 
