@@ -15,19 +15,44 @@ static gboolean char_is_plain(char c)
     return g_ascii_isalnum(c) || (c != '\0' && strchr(" \t\r\n{}[]:,+-.", c) != NULL);
 }
 
-/* Steps over the string that begins at @at; NULL if it does not end or has a NUL. */
+/* The number that "\\uXXXX" at @at stands for; 0, which is refused, if it is none. */
+static guint escape_read(const char *at, const char *end)
+{
+    guint number = 0;
+    if (end - at < 6 || at[0] != '\\' || at[1] != 'u')
+        return 0;
+    for (int i = 2; i < 6; i++) {
+        if (!g_ascii_isxdigit(at[i]))
+            return 0;
+        number = number * 16 + g_ascii_xdigit_value(at[i]);
+    }
+    return number;
+}
+
+/* How long the escape at @at is; 0 if its string would have a NUL or be no UTF-8. */
+static gsize escape_length(const char *at, const char *end)
+{
+    if (end - at < 2 || at[1] != 'u')
+        return 2;
+    guint number = escape_read(at, end);
+    if (number == 0 || (number & 0xFC00) == 0xDC00)
+        return 0;
+    if ((number & 0xFC00) != 0xD800)
+        return 6;
+    return (escape_read(at + 6, end) & 0xFC00) == 0xDC00 ? 12 : 0;
+}
+
+/* Steps to the end of the string that begins at @at; NULL if it does not end or is bad. */
 static const char *string_skip(const char *at, const char *end)
 {
-    for (at++; at < end; at++) {
-        if (*at == '"')
-            return at;
-        if (*at == '\\') {
-            if (end - at >= 6 && strncmp(at, "\\u0000", 6) == 0)
-                return NULL;
-            at++;
-        }
+    at++;
+    while (at < end && *at != '"') {
+        gsize length = *at == '\\' ? escape_length(at, end) : 1;
+        if (length == 0)
+            return NULL;
+        at += length;
     }
-    return NULL;
+    return at < end ? at : NULL;
 }
 
 static gboolean text_check(const char *text, gsize length, GError **error)
@@ -96,6 +121,11 @@ static gboolean node_is_number(JsonNode *node)
     return type == G_TYPE_INT64 || type == G_TYPE_DOUBLE;
 }
 
+static gboolean node_is_integer(JsonNode *node)
+{
+    return node_is_number(node) && json_node_get_value_type(node) == G_TYPE_INT64;
+}
+
 static gboolean request_read(RpcRequest *request, GError **error)
 {
     if (JSON_NODE_HOLDS_ARRAY(request->root)) {
@@ -108,8 +138,8 @@ static gboolean request_read(RpcRequest *request, GError **error)
     }
     JsonObject *object = json_node_get_object(request->root);
     JsonNode *id = json_object_get_member(object, "id");
-    if (!node_is_string(id) && !node_is_number(id)) {
-        REFUSE(error, "the request has no \"id\" that is a string or a number");
+    if (!node_is_string(id) && !node_is_integer(id)) {
+        REFUSE(error, "the request has no \"id\" that is a string or a whole number");
         return FALSE;
     }
     request->id = id;
@@ -218,7 +248,7 @@ static gboolean type_matches(JsonNode *node, RpcType type)
     case RPC_NUMBER:
         return node_is_number(node);
     case RPC_INTEGER:
-        return node_is_number(node) && json_node_get_value_type(node) == G_TYPE_INT64;
+        return node_is_integer(node);
     case RPC_BOOLEAN:
         return JSON_NODE_HOLDS_VALUE(node) && json_node_get_value_type(node) == G_TYPE_BOOLEAN;
     case RPC_OBJECT:

@@ -32,7 +32,7 @@ typedef enum {
 
 typedef struct {
     JsonNode *root; /* owns the rest */
-    JsonNode *id;   /* a string or a number; NULL if none could be read */
+    JsonNode *id;   /* a string or a whole number; NULL if none could be read */
     const char *method;
     JsonArray *params; /* NULL if there are none */
 } RpcRequest;

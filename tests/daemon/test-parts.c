@@ -16,15 +16,16 @@
 
 static void test_request_good(void)
 {
-    const char *text = " {\"jsonrpc\": \"2.0\", \"id\": \"a\\\"[\\u00e9\", \"method\": \"m\", "
-                       "\"params\": [1, {\"x\": [true, null, -1.5e3]}]}\n";
+    const char *text =
+        " {\"jsonrpc\": \"2.0\", \"id\": \"a\\\"[\\u00e9\\ud83d\\ude00\", \"method\": \"m\", "
+        "\"params\": [1, {\"x\": [true, null, -1.5e3]}]}\n";
     g_auto(RpcRequest) request = {0};
     g_autoptr(GError) error = NULL;
     RpcCode code;
     g_assert_true(rpc_request_parse(text, strlen(text), &request, &code, &error));
     g_assert_no_error(error);
     g_assert_cmpstr(request.method, ==, "m");
-    g_assert_cmpstr(json_node_get_string(request.id), ==, "a\"[\303\251");
+    g_assert_cmpstr(json_node_get_string(request.id), ==, "a\"[\303\251\360\237\230\200");
     g_assert_cmpuint(json_array_get_length(request.params), ==, 2);
 }
 
@@ -52,6 +53,11 @@ static void test_request_bad(void)
         {"{\"a\": \"b}", RPC_CODE_PARSE, "the request is not JSON"},
         {"\"\\", RPC_CODE_PARSE, "the request is not JSON"},
         {"{\"id\": \"\\u0000\"}", RPC_CODE_PARSE, "the request is not JSON"},
+        {"{\"id\": \"\\ud800\"}", RPC_CODE_PARSE, "the request is not JSON"},
+        {"{\"id\": \"\\udc00\\ud800\"}", RPC_CODE_PARSE, "the request is not JSON"},
+        {"{\"id\": \"\\ud800\\u0041\"}", RPC_CODE_PARSE, "the request is not JSON"},
+        {"{\"id\": \"\\u00g0\"}", RPC_CODE_PARSE, "the request is not JSON"},
+        {"\"\\u00", RPC_CODE_PARSE, "the request is not JSON"},
         {"/* comment */ {}", RPC_CODE_PARSE, "the request is not JSON"},
         {"var x = {}", RPC_CODE_PARSE, "the request is not JSON"},
         {"{'id': 1}", RPC_CODE_PARSE, "the request is not JSON"},
@@ -61,11 +67,13 @@ static void test_request_bad(void)
         {"[{\"jsonrpc\": \"2.0\", \"id\": 1, \"method\": \"m\"}]", RPC_CODE_REQUEST,
          "a batch of requests is not taken; send them one by one"},
         {"7", RPC_CODE_REQUEST, "the request is not an object"},
-        {"{}", RPC_CODE_REQUEST, "the request has no \"id\" that is a string or a number"},
+        {"{}", RPC_CODE_REQUEST, "the request has no \"id\" that is a string or a whole number"},
         {"{\"id\": null}", RPC_CODE_REQUEST,
-         "the request has no \"id\" that is a string or a number"},
+         "the request has no \"id\" that is a string or a whole number"},
         {"{\"id\": [1]}", RPC_CODE_REQUEST,
-         "the request has no \"id\" that is a string or a number"},
+         "the request has no \"id\" that is a string or a whole number"},
+        {"{\"id\": 1.5}", RPC_CODE_REQUEST,
+         "the request has no \"id\" that is a string or a whole number"},
         {"{\"id\": 1}", RPC_CODE_REQUEST, "the request has no \"jsonrpc\" that is \"2.0\""},
         {"{\"id\": 1, \"jsonrpc\": \"1.0\"}", RPC_CODE_REQUEST,
          "the request has no \"jsonrpc\" that is \"2.0\""},

@@ -810,7 +810,7 @@ int main(int argc, char **argv)
     ADD("/bad/slow", setup_small, test_slow);
     ADD("/bad/unread", setup_small, test_unread);
     ADD("/bad/broken", setup_small, test_broken);
-    ADD("/bad/encoding", setup, test_encoding);
+    ADD("/bad/encoding", setup_small, test_encoding);
     ADD("/bad/too-long", setup, test_too_long);
     ADD("/bad/endless", setup_small, test_endless);
     ADD("/bad/hang-up", setup, test_hang_up);
