@@ -71,9 +71,10 @@ GPtrArray *domgrp_group_list(DomgrpConnection *connection, GError **error)
         return NULL;
     GPtrArray *groups = g_ptr_array_new_with_free_func((GDestroyNotify)domgrp_group_free);
     JsonObjectIter iter;
+    const char *reference;
     JsonNode *record;
     json_object_iter_init_ordered(&iter, json_node_get_object(result));
-    while (json_object_iter_next_ordered(&iter, NULL, &record))
+    while (json_object_iter_next_ordered(&iter, &reference, &record))
         if (JSON_NODE_HOLDS_OBJECT(record))
             g_ptr_array_add(groups, group_of_record(json_node_ref(record)));
     return groups;
