@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # about: kill -9 of the daemon with groups running: guests run on, and after its start `list` is right
-# timeout: 240
+# timeout: 400
 
 make_group shop db web
 make_group lab probe

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # about: a member that cannot start: create is undone whole; start undoes what it started
-# timeout: 180
+# timeout: 300
 
 make_guest db
 make_guest web

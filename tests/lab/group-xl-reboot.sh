@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # about: a member rebooted by xl is born in its group, whoever creates it; xl keeps working on members
-# timeout: 180
+# timeout: 400
 
 make_group shop db web
 make_guest own "" 'uuid = "7b1f6a52-3a5e-4c2b-9d57-1f0c8b7e4a11"'
