@@ -3,11 +3,8 @@
 
 #include "check.h"
 
-#include <stdlib.h>
 #include <xen/errno.h>
 #include <xen/string.h>
-
-#define MANY 32768U
 
 static struct xen_domgrpctl *const op = &(struct xen_domgrpctl){ 0 };
 static struct xen_domgrp_member members[4];
@@ -24,9 +21,9 @@ static void fresh(void)
     memset(op, 0, sizeof(*op));
 }
 
-static const struct domain *expected_member(domid_t domid, unsigned int id)
+static struct domain *expected_member(domid_t domid, unsigned int id)
 {
-    for (const struct domain *d = fake.domains; d; d = d->fake_next)
+    for (struct domain *d = fake.domains; d; d = d->fake_next)
         if (d->domain_id == domid && d->domgrp.group) {
             /* One that has been released is still a member, but cannot be asked. */
             fresh();
@@ -38,7 +35,7 @@ static const struct domain *expected_member(domid_t domid, unsigned int id)
     return NULL;
 }
 
-static unsigned int check_group(unsigned int id, bool paused, bool at_rest, unsigned int *reference)
+static unsigned int check_group(unsigned int id, bool paused, bool at_rest)
 {
     uint32_t first = 0;
     unsigned int n = 0;
@@ -54,11 +51,11 @@ static unsigned int check_group(unsigned int id, bool paused, bool at_rest, unsi
         first = op->u.getmembers.first;
         for (unsigned int i = 0, filled = op->u.getmembers.count; i < filled; i++, n++) {
             struct xen_domgrp_member m = members[i];
-            const struct domain *d = expected_member(m.domid, id);
+            struct domain *d = expected_member(m.domid, id);
 
             ASSERT(d && m.domid > last && !m._pad);
             last = m.domid;
-            reference[m.domid]++;
+            d->fake_seen++;
             ASSERT(!memcmp(m.uuid, d->handle, sizeof(m.uuid)));
             ASSERT(!!(m.flags & XEN_DOMGRP_MEMBER_DYING) == !!d->is_dying);
             ASSERT(d->pause_count.counter ==
@@ -69,32 +66,28 @@ static unsigned int check_group(unsigned int id, bool paused, bool at_rest, unsi
     return n;
 }
 
-/* Domains as they are: each in one group, by its own account and by the groups'. */
-static void check_domains(const unsigned int *reference)
+/* Domains as they are: each was met once, and none but these. */
+static void check_domains(unsigned int met)
 {
-    unsigned int listed = 0, referred = 0;
+    unsigned int listed = 0;
 
-    for (const struct domain *d = fake.domains; d; d = d->fake_next) {
-        if (!d->fake_listed)
-            continue;
-        listed++;
-        ASSERT(reference[d->domain_id] == 1);
+    for (struct domain *d = fake.domains; d; d = d->fake_next) {
+        ASSERT(d->fake_seen == d->fake_listed);
+        listed += d->fake_listed;
+        d->fake_seen = 0;
     }
-    for (unsigned int i = 0; i < MANY; i++)
-        referred += reference[i];
-    ASSERT(referred == listed);
+    ASSERT(met == listed);
 }
 
 void check_world(bool at_rest)
 {
     struct fake saved = fake;
     struct vcpu *caller = fake_current;
-    unsigned int *reference = calloc(MANY, sizeof(*reference));
-    unsigned int id = 0, heap = 0, n;
+    unsigned int id = 0, heap = 0, met = 0, n;
 
     /* Look with the eyes of a caller that nothing is hidden from. */
     fake.heap_fails_in = fake.preempt_in = -1;
-    fake.deny_sysctl = false;
+    fake.deny_sysctl = fake.flask = false;
     fake.xsm = NULL;
     fake.on_relax = NULL;
     fake_current = fake_domain_lookup(0)->vcpu[0];
@@ -111,13 +104,13 @@ void check_world(bool at_rest)
         ASSERT(info.id >= id && !info.progress);
         id = info.id;
         ASSERT(!(info.flags & XEN_DOMGRP_DEFAULT) == (id != XEN_DOMGRP_ZERO && id != XEN_DOMGRP_NULL));
-        n = check_group(id, info.flags & XEN_DOMGRP_PAUSED, at_rest, reference);
+        n = check_group(id, info.flags & XEN_DOMGRP_PAUSED, at_rest);
+        met += n;
         ASSERT(n == info.members && info.dying <= n);
         heap += !(info.flags & XEN_DOMGRP_DEFAULT) + info.reservations;
     } while (id++ != XEN_DOMGRP_NULL);
 
-    check_domains(reference);
-    free(reference);
+    check_domains(met);
     fake_guest_memory_drop(2);
     fake_current = caller;
     saved.copies_in = fake.copies_in;
@@ -135,10 +128,10 @@ void check_clear(void)
         next = d->fake_next;
         if (!d->domain_id)
             continue;
-        if (d->fake_refs < 0)
-            fake_domain_finish(d);
-        else
+        if (d->fake_refs > 0 && !d->fake_released)
             fake_domain_remove(d);
+        else
+            fake_domain_finish(d);
     }
     fake_guest_memory(op, sizeof(*op), false);
     fresh();

@@ -454,8 +454,7 @@ static void free_domain(struct domain *d)
     while (*at != d)
         at = &(*at)->fake_next;
     *at = d->fake_next;
-    for (unsigned int i = 0; i < d->max_vcpus; i++)
-        free(d->vcpu[i]);
+    free(d->vcpu[0]);
     free(d->vcpu);
     free(d);
 }
@@ -517,10 +516,14 @@ struct domain *fake_domain_new(domid_t domid, const xen_domain_handle_t uuid, un
     }
     d->fake_listed = true;
 
-    for (unsigned int i = 0; i < vcpus; i++) { /* XEN_DOMCTL_max_vcpus */
-        d->vcpu[i] = calloc(1, sizeof(**d->vcpu));
+    if (fake.most_vcpus && vcpus > fake.most_vcpus)
+        vcpus = fake.most_vcpus;
+    d->vcpu[0] = vcpus ? calloc(vcpus, sizeof(**d->vcpu)) : NULL; /* XEN_DOMCTL_max_vcpus */
+    for (unsigned int i = 0; i < vcpus; i++) {
+        d->vcpu[i] = d->vcpu[0] + i;
         d->vcpu[i]->domain = d;
         d->vcpu[i]->fake_run_ns = 1000;
+        d->vcpu[i]->fake_flushed = true;
         if (i)
             d->vcpu[i - 1]->next_in_list = d->vcpu[i];
     }
@@ -542,14 +545,21 @@ void fake_domain_unpause(struct domain *d)
 
 void fake_domain_kill(struct domain *d)
 {
+    struct vcpu *v;
+
     ASSERT(!d->is_dying);
     fake_domain_pause(d);
+    for_each_vcpu(d, v) { /* domain_kill() waits for them. */
+        v->is_running = false;
+        v->fake_flushed = true;
+    }
     d->is_dying = 1;
 }
 
 void fake_domain_release(struct domain *d)
 {
-    ASSERT(d->is_dying && d->fake_refs > 0);
+    ASSERT(d->is_dying && d->fake_refs > 0 && !d->fake_released);
+    d->fake_released = true;
     if (!--d->fake_refs)
         d->fake_refs = -1;
 }
@@ -576,17 +586,22 @@ void fake_domain_remove(struct domain *d)
 
 /* ---- security module ---- */
 
+static bool may_control(void)
+{
+    return fake.flask || is_control_domain(current->domain);
+}
+
 int xsm_sysctl(enum xsm_default action, int cmd)
 {
     ASSERT(action == XSM_PRIV && cmd == XEN_SYSCTL_cpupool_op);
     fake.sysctl_checks++;
-    return !is_control_domain(current->domain) || fake.deny_sysctl ? -EPERM : 0;
+    return !may_control() || fake.deny_sysctl ? -EPERM : 0;
 }
 
 int xsm_domctl(enum xsm_default action, struct domain *d, unsigned int cmd, uint32_t ssidref)
 {
     ASSERT(action == XSM_OTHER && !ssidref);
-    if (!is_control_domain(current->domain))
+    if (!may_control())
         return -EPERM;
     return fake.xsm ? fake.xsm(d, cmd) : 0;
 }
@@ -610,6 +625,7 @@ long fake_hypercall_once(struct xen_domgrpctl *guest_op)
 {
     XEN_GUEST_HANDLE_PARAM(xen_domgrpctl_t) handle = { guest_op };
     unsigned int copies = fake.copies_in;
+    bool alone = !fake.on_relax;
     int rcu = fake.rcu_depth;
     long rc;
 
@@ -617,7 +633,7 @@ long fake_hypercall_once(struct xen_domgrpctl *guest_op)
     rc = do_domgrpctl(handle);
     ASSERT(!fake.locks_held && fake.rcu_depth == rcu);
     /* Guest memory may change at any time: it is read once. */
-    ASSERT(fake.on_relax || fake.copies_in == copies + 1);
+    ASSERT(!alone || fake.copies_in == copies + 1);
     ASSERT(fake.continued ? rc == __HYPERVISOR_domgrpctl : rc <= 0 && rc != -ERESTART);
     return rc;
 }
@@ -649,8 +665,8 @@ void fake_reset(void)
 {
     fake_guest_memory_forget();
     fake.heap_fails_in = fake.preempt_in = fake.preempt_every = -1;
-    fake.run_on = 0;
-    fake.deny_sysctl = false;
+    fake.run_on = fake.most_vcpus = 0;
+    fake.deny_sysctl = fake.flask = false;
     fake.xsm = NULL;
     fake.on_relax = NULL;
     fake.on_softirq = NULL;

@@ -18,7 +18,9 @@ struct fake {
     int preempt_in;       /* this many checks say no, then one says yes */
     int preempt_every;    /* what preempt_in is set to after that */
     unsigned int run_on;  /* vCPUs run on for so many calls of cpu_relax() */
+    unsigned int most_vcpus; /* that a domain is given, whatever its maximum; 0: all */
     bool deny_sysctl;
+    bool flask;           /* rights are not tied to being a control domain */
     int (*xsm)(const struct domain *d, unsigned int cmd); /* further denials */
     void (*on_relax)(void);    /* other CPUs at work while this one waits */
     void (*on_softirq)(void);
@@ -57,8 +59,8 @@ struct domain *fake_domain_lookup(domid_t domid);
 void fake_domain_pause(struct domain *d);   /* somebody else's reference */
 void fake_domain_unpause(struct domain *d);
 void fake_domain_kill(struct domain *d);    /* it is dying now */
-void fake_domain_release(struct domain *d); /* the last reference is dropped... */
-void fake_domain_finish(struct domain *d);  /* ...and it leaves and is freed */
+void fake_domain_release(struct domain *d); /* its own reference is dropped; if that was the last... */
+void fake_domain_finish(struct domain *d);  /* ...it leaves and is freed */
 void fake_domain_remove(struct domain *d);  /* all three */
 
 /* One entry into the hypervisor, and as many as it takes. */

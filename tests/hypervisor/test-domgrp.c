@@ -340,6 +340,15 @@ static void test_join_no_memory(void)
     }
     g_assert_cmpint(fails, ==, 2);
     g_assert_cmpuint(group_of(7), ==, a);
+
+    /* What a failed insertion left behind goes with the group. */
+    for (unsigned int i = 10; i < 20; i++) {
+        unsigned int id = group(i);
+
+        fake.heap_fails_in = 1;
+        g_assert_cmpint(join(7, uuid(7), id), ==, -ENOMEM);
+        g_assert_cmpint(destroy(id), ==, 0);
+    }
 }
 
 static unsigned int denied_cmd;
@@ -680,22 +689,20 @@ static void test_pause_refused(void)
 /* A member with the right to pause is refused to stop itself. */
 static void test_pause_own_group(void)
 {
-    unsigned int id = make_shop(), b;
+    unsigned int id = make_shop(), b = group(2);
 
-    shop[0]->is_privileged = true;
+    fake.flask = true;
     as_caller(shop[0]);
     g_assert_cmpint(pause_group(id), ==, -EDEADLK);
-    b = group(2);
+    g_assert_true(running(shop[1]));
     g_assert_cmpint(pause_group(b), ==, 0);
-    shop[0]->is_privileged = false;
-    as_dom0();
-    g_assert_cmpint(join_it(shop[1], b), ==, 0);
 
-    /* Nor by joining: a control domain is held in Group-0 already. */
-    shop[0]->is_privileged = true;
-    as_caller(shop[0]);
-    g_assert_cmpint(join_it(shop[0], b), ==, -EROFS);
-    shop[0]->is_privileged = false;
+    /* Nor by joining. */
+    g_assert_cmpint(join_it(shop[0], b), ==, -EDEADLK);
+    g_assert_true(running(shop[0]));
+    g_assert_cmpint(join_it(shop[1], b), ==, 0);
+    g_assert_true(stopped(shop[1]));
+    check_world(true);
     as_dom0();
 }
 
@@ -911,18 +918,45 @@ static void test_unpaused_while_waiting(void)
     check_world(true);
 }
 
-static void other_pauses_anew(void)
+static void halt(struct domain *d)
 {
     struct vcpu *v;
 
-    if (other_turn++)
-        return;
-    g_assert_cmpint(other_simple(XEN_DOMGRPCTL_UNPAUSE, other_id), ==, 0);
-    fake.preempt_in = 0; /* Let the other one not wait for long... */
-    fake.preempt_every = -1;
-    for_each_vcpu(shop[0], v)
-        v->is_running = true;
-    g_assert_cmpint(other_simple(XEN_DOMGRPCTL_PAUSE, other_id), ==, 0);
+    for_each_vcpu(d, v)
+        v->is_running = false;
+}
+
+/*
+ * Once the first member has stopped and the second is waited for, the group is
+ * unpaused and paused anew by one that gives up at once: now the first is the
+ * one that still runs.
+ */
+static void other_pauses_anew(void)
+{
+    struct xen_domgrpctl other = {
+        .cmd = XEN_DOMGRPCTL_PAUSE,
+        .interface_version = XEN_DOMGRPCTL_VERSION,
+        .u.pause.id = other_id,
+    };
+
+    switch (other_turn++) {
+    case 0:
+        halt(shop[0]);
+        break;
+    case 1:
+        g_assert_true(stopped(shop[0]));
+        g_assert_cmpint(other_simple(XEN_DOMGRPCTL_UNPAUSE, other_id), ==, 0);
+        fake.on_relax = NULL;
+        fake.run_on = 50;
+        fake.preempt_in = 0;
+        fake_guest_memory(&other, sizeof(other), false);
+        fake_hypercall_once(&other);
+        g_assert_true(fake.continued);
+        fake_guest_memory_drop(1);
+        halt(shop[1]);
+        g_assert_false(stopped(shop[0]));
+        break;
+    }
 }
 
 static void test_paused_anew_while_waiting(void)
@@ -932,7 +966,7 @@ static void test_paused_anew_while_waiting(void)
     fake.run_on = 10;
     fake.on_relax = other_pauses_anew;
     g_assert_cmpint(pause_group(other_id), ==, 0);
-    fake.on_relax = NULL;
+    g_assert_cmpint(other_turn, ==, 2);
     for (unsigned int i = 0; i < 3; i++)
         g_assert_true(stopped(shop[i]));
     check_world(true);
@@ -1042,7 +1076,7 @@ static void test_rivals(void)
     rivals_group = group(2);
     g_assert_cmpint(join_it(us, other_id), ==, 0);
     g_assert_cmpint(join_it(rival, rivals_group), ==, 0);
-    us->is_privileged = rival->is_privileged = true;
+    fake.flask = true;
     other_turn = 0;
     fake.run_on = 10;
     fake.on_relax = rival_pauses_us;
@@ -1052,7 +1086,6 @@ static void test_rivals(void)
     fake.on_relax = NULL;
     g_assert_true(fake.continued);
     as_dom0();
-    us->is_privileged = rival->is_privileged = false;
     check_world(true);
     g_assert_cmpint(unpause_group(other_id), ==, 0);
     g_assert_cmpint(unpause_group(rivals_group), ==, 0);
@@ -1064,9 +1097,7 @@ static void other_joins_caller(void)
 {
     if (other_turn++)
         return;
-    shop[2]->is_privileged = false;
     g_assert_cmpint(other_join(shop[2], other_id), ==, 0);
-    shop[2]->is_privileged = true;
 }
 
 static void test_caller_joined_while_waiting(void)
@@ -1075,13 +1106,12 @@ static void test_caller_joined_while_waiting(void)
     g_assert_cmpint(join_it(shop[2], NIL_ID), ==, 0);
     other_turn = 0;
     fake.run_on = 10;
-    shop[2]->is_privileged = true;
+    fake.flask = true;
     as_caller(shop[2]);
     fake.on_relax = other_joins_caller;
     g_assert_cmpint(pause_group(other_id), ==, -EDEADLK);
     fake.on_relax = NULL;
     as_dom0();
-    shop[2]->is_privileged = false;
     check_world(true);
 }
 
@@ -1134,15 +1164,16 @@ static void test_getinfo_group_goes(void)
     fake_hypercall_once(&op);
     g_assert_true(fake.continued);
     g_assert_cmpuint(op.u.getinfo.members, ==, 1);
-    other_id = id;
-    other_turn = 0;
     fake.preempt_in = fake.preempt_every = -1;
-    other_destroys_all();
+    g_assert_cmpint(other_join(shop[0], 0), ==, 0);
+    g_assert_cmpint(other_join(shop[1], NIL_ID), ==, 0);
+    g_assert_cmpint(other_join(shop[2], NIL_ID), ==, 0);
+    g_assert_cmpint(other_simple(XEN_DOMGRPCTL_DESTROY, id), ==, 0);
 
     /* What was summed up does not count for the next group. */
     g_assert_cmpint(call(), ==, 0);
     g_assert_cmpuint(op.u.getinfo.id, ==, NIL_ID);
-    g_assert_cmpuint(op.u.getinfo.members, ==, 3);
+    g_assert_cmpuint(op.u.getinfo.members, ==, 2);
 }
 
 static void test_getmembers(void)
@@ -1195,6 +1226,11 @@ static void test_getmembers(void)
     g_assert_cmpuint(op.u.getmembers.first, ==, d[16]->domain_id);
 }
 
+static int deny_low(const struct domain *d, unsigned int cmd)
+{
+    return d->domain_id <= 140 ? -EPERM : 0;
+}
+
 static void test_getmembers_hidden(void)
 {
     unsigned int id = group(1);
@@ -1211,6 +1247,13 @@ static void test_getmembers_hidden(void)
     g_assert_cmpint(members_from(id, 0, 256), ==, 0);
     g_assert_cmpuint(op.u.getmembers.count, ==, 0);
     g_assert_cmpuint(op.u.getmembers.first, ==, XEN_DOMGRP_MEMBERS_END);
+
+    /* However often it is interrupted on the way to the first that shows. */
+    fake.xsm = deny_low;
+    fake.preempt_in = fake.preempt_every = 0;
+    g_assert_cmpint(members_from(id, 0, 256), ==, 0);
+    g_assert_cmpuint(op.u.getmembers.count, >, 0);
+    g_assert_cmpuint(list[0].domid, ==, 141);
 }
 
 static void test_getmembers_bad_buffer(void)

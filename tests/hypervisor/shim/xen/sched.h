@@ -32,9 +32,12 @@ struct domain {
     bool is_privileged;
 
     int fake_refs;            /* below zero: destroyed */
+    bool fake_released;       /* one of them was the domain's own */
     bool fake_listed;
     int fake_pauses;          /* references others than groups hold */
     unsigned int fake_pages;
+    int fake_group;           /* where a test's model has it */
+    unsigned int fake_seen;   /* how often a check met it */
     struct domain *fake_next;
 };
 

@@ -9,8 +9,10 @@
  *   long HYPERVISOR_domgrpctl(struct xen_domgrpctl *op)
  *
  * Result: 0 or a negative errno value.  Where nothing else is said a call that
- * fails has changed nothing, neither in Xen nor in *op (except the opaque
- * `progress' of XEN_DOMGRPCTL_GETINFO).
+ * fails has changed nothing, neither in Xen nor in *op, with two exceptions:
+ * GETINFO may have changed *op; and PAUSE, UNPAUSE, JOIN into a paused group and
+ * UNRESERVE of many, which are preemptible, may have done a part when others
+ * change the same groups or domains meanwhile.
  *
  * The layout is the same for 32- and 64-bit callers.  Every byte that is not
  * a documented input must be zero when it is called padding ("_pad", and the
