@@ -612,17 +612,17 @@ static void test_slow(Fixture *f, gconstpointer data)
     wait_connections(f, 0);
 }
 
-/* A group of 128 members with long names. */
+/* A group of 64 members with long names. */
 static char *definition_big(guint number)
 {
     GString *text = g_string_new(NULL);
     g_string_printf(
         text, "{\"name_label\":\"g%u\",\"directory\":\"/\",\"text\":\"name='g%u'\\nmembers=['0'",
         number, number);
-    for (guint i = 1; i < 128; i++)
+    for (guint i = 1; i < 64; i++)
         g_string_append_printf(text, ",'%u'", i);
     g_string_append(text, "]\\n\",\"members\":[");
-    for (guint i = 0; i < 128; i++)
+    for (guint i = 0; i < 64; i++)
         g_string_append_printf(text,
                                "%s{\"path\":\"%u\",\"text\":\"name = g%u-%050u\\nmemory = 1\\n\"}",
                                i == 0 ? "" : ",", i, number, i);
@@ -634,7 +634,7 @@ static char *definition_big(guint number)
 static void test_unread(Fixture *f, gconstpointer data)
 {
     g_autofree char *request = request_of(f, "domain_group.get_all_records", "");
-    for (guint i = 0; i < 8; i++) {
+    for (guint i = 0; i < 32; i++) {
         g_autofree char *definition = definition_big(i);
         assert_operate(f, "Async.domain_group.create", definition, "success");
     }
