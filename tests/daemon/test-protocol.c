@@ -634,7 +634,7 @@ static char *definition_big(guint number)
 static void test_unread(Fixture *f, gconstpointer data)
 {
     g_autofree char *request = request_of(f, "domain_group.get_all_records", "");
-    for (guint i = 0; i < 32; i++) {
+    for (guint i = 0; i < 20; i++) {
         g_autofree char *definition = definition_big(i);
         assert_operate(f, "Async.domain_group.create", definition, "success");
     }
