@@ -27,8 +27,8 @@ static int group_print(xendomgrp_handle *handle, const struct xen_domgrpctl_geti
 
 static int group_clean(xendomgrp_handle *handle, const struct xen_domgrpctl_getinfo *info)
 {
-    int result = info->reservations > 0 ? xendomgrp_unreserve(handle, info->id, every_reservation)
-                                        : 0;
+    int result =
+        info->reservations > 0 ? xendomgrp_unreserve(handle, info->id, every_reservation) : 0;
     if (result == 0 && !(info->flags & XEN_DOMGRP_DEFAULT))
         result = xendomgrp_destroy(handle, info->id);
     return result;
