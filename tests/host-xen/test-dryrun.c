@@ -89,14 +89,16 @@ static void test_endless(void)
     assert_refused(DOMGRP_ERROR_TIMEOUT, "m.cfg: xl was ended: it prints without end");
 }
 
-/* The text is open once, the watch of its own end not at all, and signals are as in a shell. */
+/* The text is open once, the watch of its own end not at all, and SIGPIPE ends it. */
 static void test_inherited(void)
 {
     xl_is("for f in /proc/$$/fd/*; do readlink $f; done > list; grep -c memfd list; "
           "grep -c pidfd list; rm list");
     assert_prints("", "1\n0\n");
-    xl_is("grep -E '^Sig(Ign|Blk)' /proc/$$/status | tr -d '\\n\\t'");
-    assert_prints("", "SigBlk:0000000000000000SigIgn:0000000000000000");
+    xl_is("kill -PIPE $$; echo ignored");
+    assert_refused(DOMGRP_ERROR_MEMBER_CONFIG, "xl refuses m.cfg: it does not say why");
+    xl_is("grep ^SigBlk /proc/$$/status | tr -d '\\n\\t'");
+    assert_prints("", "SigBlk:0000000000000000");
 }
 
 static void test_missing(void)
