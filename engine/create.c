@@ -186,7 +186,7 @@ static void add_members(Operation *operation)
     Group *group = operation->group;
     for (guint i = 0; i < operation->members->len; i++) {
         OperationNode *node = node_of(operation, i);
-        node->member = member_new(group, node->config);
+        operation_bind(node, member_new(group, node->config));
         g_ptr_array_add(group->members, node->member);
         g_hash_table_insert(operation->engine->members, node->member->shown.uuid, node->member);
     }

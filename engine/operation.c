@@ -105,6 +105,8 @@ static void end(Operation *operation)
         OperationNode *node = operation->members->pdata[i];
         if (node->shown.outcome == OUTCOME_PENDING || node->shown.outcome == OUTCOME_ACTIVE)
             node->shown.outcome = OUTCOME_NOT_TRIED;
+        if (node->member != NULL)
+            node->member->node = NULL;
         node->member = NULL;
     }
     set_busy(operation, NULL);
@@ -510,12 +512,18 @@ Operation *operation_new_undo(Engine *engine, const JournalOperation *record, Gr
     return operation;
 }
 
+void operation_bind(OperationNode *node, MemberNode *member)
+{
+    node->member = member;
+    member->node = node;
+}
+
 OperationNode *operation_add_member(Operation *operation, MemberNode *member)
 {
     OperationNode *node = g_new0(OperationNode, 1);
     node->unblocks = g_array_new(FALSE, FALSE, sizeof(guint));
-    node->member = member;
     if (member != NULL) {
+        operation_bind(node, member);
         memcpy(node->shown.uuid, member->shown.uuid, sizeof node->shown.uuid);
         g_strlcpy(node->shown.name, member->shown.name, sizeof node->shown.name);
     }

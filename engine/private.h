@@ -80,6 +80,7 @@ struct Group {
 struct MemberNode {
     Member shown; /* first: a MemberNode is a Member */
     Group *group;
+    OperationNode *node;  /* what the operation that runs has of it, or NULL */
     Work *work;           /* what is being done to it, or NULL: one at a time */
     gboolean owned;       /* as in the journal; with no owned_domid: its domain is being replaced */
     guint32 owned_domid;  /* likewise */
@@ -326,6 +327,7 @@ Operation *operation_new_undo(Engine *engine, const JournalOperation *record, Gr
 /* Closes the operation of a daemon that died, as it is. */
 void operation_close_interrupted(Operation *operation);
 OperationNode *operation_add_member(Operation *operation, MemberNode *member);
+void operation_bind(OperationNode *node, MemberNode *member);
 void operation_free(Operation *operation);
 void operation_work_ended(Operation *operation, Work *work);
 void operation_feed(Operation *operation);

@@ -185,12 +185,8 @@ static gboolean operation_acts(const MemberNode *member)
         return FALSE;
     if (operation->undoing)
         return TRUE;
-    for (guint i = 0; i < operation->members->len; i++) {
-        const OperationNode *node = operation->members->pdata[i];
-        if (node->member == member)
-            return node->shown.outcome == OUTCOME_PENDING || node->shown.outcome == OUTCOME_ACTIVE;
-    }
-    return FALSE;
+    return member->node != NULL && (member->node->shown.outcome == OUTCOME_PENDING ||
+                                    member->node->shown.outcome == OUTCOME_ACTIVE);
 }
 
 gboolean action_builds(HostAction action)
