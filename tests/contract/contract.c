@@ -1,0 +1,573 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "contract.h"
+
+#include <string.h>
+
+#define GROUP "c0c0c0c0-0000-4000-8000-000000000001"
+#define OTHER "c0c0c0c0-0000-4000-8000-000000000002"
+#define NAME "contract-a"
+
+static const ContractHost *contract;
+static Host *host;
+static gboolean changed;
+
+/* -- answers -- */
+
+typedef struct {
+    gboolean called;
+    GError *error;
+    guint32 domid;
+    HostConfig *config;
+    HostPause pause;
+} Answer;
+
+static void take(Answer *answer, const GError *error)
+{
+    g_assert_false(answer->called); /* exactly once */
+    answer->called = TRUE;
+    answer->error = error != NULL ? g_error_copy(error) : NULL;
+}
+
+static void on_done(gpointer data, const GError *error)
+{
+    take(data, error);
+}
+
+static void on_created(gpointer data, guint32 domid, const GError *error)
+{
+    g_assert_cmpint(domid == HOST_DOMID_NONE, ==, error != NULL);
+    ((Answer *)data)->domid = domid;
+    take(data, error);
+}
+
+static void on_configured(gpointer data, HostConfig *config, const GError *error)
+{
+    g_assert_cmpint(config == NULL, ==, error != NULL);
+    ((Answer *)data)->config = config;
+    take(data, error);
+}
+
+static void on_paused(gpointer data, const HostPause *pause, const GError *error)
+{
+    if (pause != NULL)
+        ((Answer *)data)->pause = *pause;
+    take(data, error);
+}
+
+static void on_changed(gpointer data)
+{
+    changed = TRUE;
+}
+
+/* It never comes before the function has returned. */
+static void finish(Answer *answer)
+{
+    g_assert_false(answer->called);
+    contract->wait(host, &answer->called);
+}
+
+static void finish_well(Answer *answer)
+{
+    finish(answer);
+    g_assert_no_error(answer->error);
+}
+
+static void finish_badly(Answer *answer)
+{
+    finish(answer);
+    g_assert_nonnull(answer->error);
+    g_assert_true(answer->error->domain == DOMGRP_ERROR);
+    g_clear_error(&answer->error);
+}
+
+static void assert_refused(gboolean done, GError **error)
+{
+    g_assert_false(done);
+    g_assert_nonnull(*error);
+    g_assert_true((*error)->domain == DOMGRP_ERROR);
+    g_clear_error(error);
+}
+
+/* -- what is there -- */
+
+static gboolean find_domain(const char *uuid, HostDomain *ret_domain)
+{
+    g_autoptr(GArray) domains = NULL;
+    gboolean found = FALSE;
+    guint32 last = 0;
+    g_assert_true(host->ops->domains(host, &domains, NULL));
+    for (guint i = 0; i < domains->len; i++) {
+        const HostDomain *domain = &g_array_index(domains, HostDomain, i);
+        g_assert_true(i == 0 || domain->domid > last);
+        last = domain->domid;
+        if (strcmp(domain->uuid, uuid) == 0 && !domain->dying) {
+            *ret_domain = *domain;
+            found = TRUE;
+        }
+    }
+    return found;
+}
+
+static gboolean find_group(const char *uuid, HostGroup *ret_group)
+{
+    g_autoptr(GArray) groups = NULL;
+    gboolean found = FALSE;
+    g_assert_true(host->ops->groups(host, &groups, NULL));
+    g_assert_cmpuint(g_array_index(groups, HostGroup, 0).id, ==, DOMGRP_ID_GROUP0);
+    g_assert_cmpuint(g_array_index(groups, HostGroup, groups->len - 1).id, ==, DOMGRP_ID_NULL);
+    for (guint i = 0; i < groups->len; i++) {
+        const HostGroup *group = &g_array_index(groups, HostGroup, i);
+        g_assert_true(i == 0 || group->id > (group - 1)->id);
+        if (strcmp(group->uuid, uuid) == 0) {
+            *ret_group = *group;
+            found = TRUE;
+        }
+    }
+    return found;
+}
+
+static gboolean has_groups(void)
+{
+    HostFacts facts;
+    g_assert_true(host->ops->facts(host, &facts, NULL));
+    return facts.has_groups;
+}
+
+/* -- small things that the cases need -- */
+
+static HostConfig *read_config(const char *name)
+{
+    g_autofree char *text = contract->config(name);
+    Answer answer = {0};
+    host->ops->config_read(host, "member.cfg", text, "/", on_configured, &answer);
+    finish_well(&answer);
+    return answer.config;
+}
+
+static guint32 create(const HostConfig *config, guint32 id)
+{
+    const char *names[] = {config->name};
+    const char *uuids[] = {config->uuid};
+    HostRecord record = {
+        .id = id, .name = "contract", .n_members = 1, .member_names = names, .member_uuids = uuids};
+    Answer answer = {0};
+    g_strlcpy(record.uuid, GROUP, sizeof record.uuid);
+    host->ops->domain_create(host, config->json, &record, on_created, &answer);
+    finish_well(&answer);
+    return answer.domid;
+}
+
+static void unpause(const HostConfig *config, guint32 domid)
+{
+    Answer answer = {0};
+    host->ops->domain_unpause(host, domid, config->uuid, on_done, &answer);
+    finish_well(&answer);
+}
+
+static void destroy(const HostConfig *config, guint32 domid)
+{
+    Answer answer = {0};
+    HostDomain domain;
+    host->ops->domain_destroy(host, domid, config->uuid, on_done, &answer);
+    finish_well(&answer);
+    g_assert_false(find_domain(config->uuid, &domain));
+}
+
+static guint32 make_group(const char *uuid)
+{
+    guint32 id = 0;
+    g_autoptr(GError) error = NULL;
+    host->ops->group_create(host, uuid, &id, &error);
+    g_assert_no_error(error);
+    g_assert_cmpuint(id, >, DOMGRP_ID_GROUP0);
+    g_assert_cmpuint(id, <, DOMGRP_ID_NULL);
+    return id;
+}
+
+static void drop_group(guint32 id)
+{
+    g_autoptr(GError) error = NULL;
+    host->ops->group_destroy(host, id, &error);
+    g_assert_no_error(error);
+}
+
+/* -- the cases -- */
+
+static void test_facts(void)
+{
+    HostFacts first;
+    HostFacts second;
+    g_assert_true(host->ops->facts(host, &first, NULL));
+    g_assert_true(host->ops->facts(host, &second, NULL));
+    g_assert_true(g_uuid_string_is_valid(first.boot_id));
+    g_assert_cmpstr(first.boot_id, ==, second.boot_id);
+    g_assert_cmpuint(first.memory_free_kib, <=, first.memory_total_kib);
+    g_assert_cmpuint(first.memory_free_kib, >, 0);
+}
+
+static void test_dom0(void)
+{
+    g_autoptr(GArray) domains = NULL;
+    g_assert_true(host->ops->domains(host, &domains, NULL));
+    const HostDomain *dom0 = &g_array_index(domains, HostDomain, 0);
+    g_assert_cmpuint(dom0->domid, ==, 0);
+    g_assert_cmpuint(dom0->group_id, ==, has_groups() ? DOMGRP_ID_GROUP0 : DOMGRP_ID_NULL);
+    g_assert_false(dom0->shutdown || dom0->dying);
+}
+
+static void test_lookup(void)
+{
+    guint32 domid = 7;
+    char uuid[DOMGRP_UUID_TEXT];
+    g_autoptr(GError) error = NULL;
+    g_autofree char *nobody = host->ops->domain_name(host, 30000);
+    g_assert_null(nobody);
+    g_assert_true(host->ops->domain_lookup(host, "Domain-0", &domid, uuid, NULL));
+    g_assert_cmpuint(domid, ==, 0);
+    g_assert_false(host->ops->domain_lookup(host, "no-such-domain", &domid, uuid, &error));
+    g_assert_error(error, DOMGRP_ERROR, DOMGRP_ERROR_DOMAIN_UNKNOWN);
+}
+
+static void test_config(void)
+{
+    g_autoptr(HostConfig) config = read_config(NAME);
+    g_autoptr(HostConfig) again = NULL;
+    g_assert_cmpstr(config->name, ==, NAME);
+    g_assert_true(g_uuid_string_is_valid(config->uuid));
+    g_assert_cmpuint(config->memory_kib, >, 0);
+    g_assert_cmpint(config->on[HOST_REASON_REBOOT], ==, HOST_ACTION_RESTART);
+    g_assert_true(host->ops->config_parse(host, config->json, &again, NULL));
+    g_assert_cmpstr(again->uuid, ==, config->uuid);
+    g_assert_cmpstr(again->name, ==, config->name);
+    g_assert_cmpuint(again->memory_kib, ==, config->memory_kib);
+}
+
+static void test_config_refused(void)
+{
+    Answer answer = {0};
+    host->ops->config_read(host, "bad.cfg", "memory = 5\n", "/", on_configured, &answer);
+    finish(&answer);
+    g_assert_error(answer.error, DOMGRP_ERROR, DOMGRP_ERROR_MEMBER_CONFIG);
+    g_assert_nonnull(strstr(answer.error->message, "bad.cfg"));
+    g_clear_error(&answer.error);
+}
+
+/* A file without a UUID is another machine each time it is read. */
+static void test_config_uuid(void)
+{
+    g_autoptr(HostConfig) first = read_config(NAME);
+    g_autoptr(HostConfig) second = read_config(NAME);
+    g_assert_cmpstr(first->uuid, !=, second->uuid);
+}
+
+static void test_group(void)
+{
+    HostGroup group;
+    guint32 id = make_group(GROUP);
+    g_autoptr(GError) error = NULL;
+    guint32 again = 0;
+    g_assert_true(find_group(GROUP, &group));
+    g_assert_cmpuint(group.id, ==, id);
+    g_assert_cmpuint(group.members, ==, 0);
+    g_assert_false(group.paused);
+    assert_refused(host->ops->group_create(host, GROUP, &again, &error), &error);
+    again = id;
+    assert_refused(host->ops->group_create(host, OTHER, &again, &error), &error);
+    drop_group(id);
+    g_assert_false(find_group(GROUP, &group));
+    assert_refused(host->ops->group_destroy(host, id, &error), &error);
+
+    again = id; /* an id that is free can be had back */
+    g_assert_true(host->ops->group_create(host, GROUP, &again, NULL));
+    g_assert_cmpuint(again, ==, id);
+    drop_group(id);
+}
+
+static void test_group_defaults(void)
+{
+    g_autoptr(GError) error = NULL;
+    assert_refused(host->ops->group_destroy(host, DOMGRP_ID_GROUP0, &error), &error);
+    assert_refused(host->ops->group_destroy(host, DOMGRP_ID_NULL, &error), &error);
+    assert_refused(host->ops->group_reserve(host, DOMGRP_ID_NULL, OTHER, &error), &error);
+}
+
+static void test_group_reserve(void)
+{
+    guint32 id = make_group(GROUP);
+    guint32 other = make_group(OTHER);
+    const char *uuid = "c0c0c0c0-0000-4000-8000-000000000003";
+    g_autoptr(GError) error = NULL;
+    g_assert_true(host->ops->group_reserve(host, id, uuid, NULL));
+    g_assert_true(host->ops->group_reserve(host, id, uuid, NULL));
+    assert_refused(host->ops->group_reserve(host, other, uuid, &error), &error);
+    assert_refused(host->ops->group_unreserve(host, other, uuid, &error), &error);
+    assert_refused(host->ops->group_destroy(host, id, &error), &error);
+    g_assert_true(host->ops->group_unreserve(host, id, uuid, NULL));
+    assert_refused(host->ops->group_unreserve(host, id, uuid, &error), &error);
+    drop_group(id);
+    drop_group(other);
+}
+
+static void test_no_groups(void)
+{
+    g_autoptr(GError) error = NULL;
+    guint32 id = 0;
+    g_assert_false(host->ops->group_create(host, GROUP, &id, &error));
+    g_assert_error(error, DOMGRP_ERROR, DOMGRP_ERROR_NOT_SUPPORTED);
+}
+
+/* Born in its group, paused; joined elsewhere; ended; destroyed, and that twice. */
+static void test_birth(void)
+{
+    guint32 id = has_groups() ? make_group(GROUP) : DOMGRP_ID_NULL;
+    g_autoptr(HostConfig) config = read_config(NAME);
+    g_autoptr(GError) error = NULL;
+    HostDomain domain;
+    if (has_groups())
+        g_assert_true(host->ops->group_reserve(host, id, config->uuid, NULL));
+
+    changed = FALSE;
+    guint32 domid = create(config, id);
+    contract->wait(host, &changed);
+    g_assert_true(find_domain(config->uuid, &domain));
+    g_assert_cmpuint(domain.domid, ==, domid);
+    g_assert_cmpuint(domain.group_id, ==, id);
+    g_assert_true(domain.paused);
+    g_assert_false(domain.shutdown);
+    g_autofree char *name = host->ops->domain_name(host, domid);
+    g_assert_cmpstr(name, ==, NAME);
+
+    if (has_groups()) {
+        assert_refused(host->ops->group_destroy(host, id, &error), &error);
+        assert_refused(host->ops->group_join(host, DOMGRP_ID_NULL, domid, OTHER, &error), &error);
+        g_assert_true(host->ops->group_join(host, DOMGRP_ID_NULL, domid, config->uuid, NULL));
+        g_assert_true(host->ops->group_join(host, DOMGRP_ID_NULL, domid, config->uuid, NULL));
+        g_assert_true(find_domain(config->uuid, &domain));
+        g_assert_cmpuint(domain.group_id, ==, DOMGRP_ID_NULL);
+        g_assert_true(host->ops->group_unreserve(host, id, config->uuid, NULL));
+        drop_group(id);
+    }
+    destroy(config, domid);
+    destroy(config, domid);
+}
+
+static void wait_ended(const char *uuid, HostReason reason)
+{
+    HostDomain domain;
+    for (;;) {
+        changed = FALSE;
+        g_assert_true(find_domain(uuid, &domain));
+        if (domain.shutdown)
+            break;
+        contract->wait(host, &changed);
+    }
+    g_assert_cmpint(domain.reason, ==, reason);
+}
+
+static void test_shutdown(gconstpointer data)
+{
+    gboolean reboot = GPOINTER_TO_INT(data);
+    g_autoptr(HostConfig) config = read_config(NAME);
+    guint32 domid = create(config, DOMGRP_ID_NULL);
+    Answer wrong = {0};
+    Answer answer = {0};
+    unpause(config, domid);
+    host->ops->domain_shutdown(host, domid, OTHER, HOST_SHUTDOWN_POWEROFF, FALSE, on_done, &wrong);
+    finish_badly(&wrong);
+    host->ops->domain_shutdown(host, domid, config->uuid,
+                               reboot ? HOST_SHUTDOWN_REBOOT : HOST_SHUTDOWN_POWEROFF, FALSE,
+                               on_done, &answer);
+    finish_well(&answer);
+    wait_ended(config->uuid, reboot ? HOST_REASON_REBOOT : HOST_REASON_POWEROFF);
+    destroy(config, domid);
+}
+
+/* Another domain may have the domid by now: then nothing happens, and that is no error. */
+static void test_destroy_other(void)
+{
+    g_autoptr(HostConfig) config = read_config(NAME);
+    guint32 domid = create(config, DOMGRP_ID_NULL);
+    HostDomain domain;
+    Answer answer = {0};
+    host->ops->domain_destroy(host, domid, OTHER, on_done, &answer);
+    finish_well(&answer);
+    g_assert_true(find_domain(config->uuid, &domain));
+    destroy(config, domid);
+}
+
+static void test_name_taken(void)
+{
+    g_autoptr(HostConfig) config = read_config(NAME);
+    g_autoptr(HostConfig) second = read_config(NAME);
+    guint32 domid = create(config, DOMGRP_ID_NULL);
+    HostRecord record = {.name = "contract"};
+    HostDomain domain;
+    Answer answer = {0};
+    host->ops->domain_create(host, second->json, &record, on_created, &answer);
+    finish_badly(&answer);
+    g_assert_false(find_domain(second->uuid, &domain));
+    destroy(config, domid);
+}
+
+static void test_retrieve(void)
+{
+    g_autoptr(HostConfig) config = read_config(NAME);
+    guint32 domid = create(config, DOMGRP_ID_NULL);
+    Answer answer = {0};
+    Answer nobody = {0};
+    host->ops->config_retrieve(host, domid, on_configured, &answer);
+    finish_well(&answer);
+    g_autoptr(HostConfig) found = answer.config;
+    g_assert_cmpstr(found->uuid, ==, config->uuid);
+    g_assert_cmpstr(found->name, ==, config->name);
+    destroy(config, domid);
+    host->ops->config_retrieve(host, domid, on_configured, &nobody);
+    finish_badly(&nobody);
+}
+
+/* A kept domain gives up its UUID and its name, which a new one can have at once. */
+static void test_preserve(void)
+{
+    g_autoptr(HostConfig) config = read_config(NAME);
+    guint32 domid = create(config, DOMGRP_ID_NULL);
+    g_autoptr(GArray) domains = NULL;
+    Answer ask = {0};
+    Answer preserve = {0};
+    Answer gone = {0};
+    char kept[DOMGRP_UUID_TEXT] = "";
+    unpause(config, domid);
+    host->ops->domain_shutdown(host, domid, config->uuid, HOST_SHUTDOWN_POWEROFF, FALSE, on_done,
+                               &ask);
+    finish_well(&ask);
+    wait_ended(config->uuid, HOST_REASON_POWEROFF);
+    host->ops->domain_preserve(host, domid, config->uuid, on_done, &preserve);
+    finish_well(&preserve);
+    guint32 second = create(config, DOMGRP_ID_NULL);
+    g_assert_cmpuint(second, !=, domid);
+    destroy(config, second);
+
+    g_assert_true(host->ops->domains(host, &domains, NULL));
+    for (guint i = 0; i < domains->len; i++) {
+        const HostDomain *domain = &g_array_index(domains, HostDomain, i);
+        if (domain->domid == domid)
+            g_strlcpy(kept, domain->uuid, sizeof kept);
+    }
+    g_assert_cmpstr(kept, !=, "");
+    g_assert_cmpstr(kept, !=, config->uuid);
+    host->ops->domain_destroy(host, domid, kept, on_done, &gone);
+    finish_well(&gone);
+}
+
+/* By the hypervisor: a state of the group, which a member's own pause does not show. */
+static void test_pause(void)
+{
+    guint32 id = has_groups() ? make_group(GROUP) : DOMGRP_ID_NULL;
+    g_autoptr(HostConfig) config = read_config(NAME);
+    HostDomain domain;
+    HostGroup group;
+    guint32 domid = create(config, id);
+    unpause(config, domid);
+    if (has_groups())
+        g_assert_true(host->ops->group_join(host, id, domid, config->uuid, NULL));
+
+    for (guint i = 0; i < (has_groups() ? 2 : 1); i++) {
+        Answer pause = {0};
+        host->ops->group_pause(host, id, 1, &domid, on_paused, &pause);
+        finish_well(&pause);
+        g_assert_cmpint(pause.pause.atomic, ==, has_groups());
+        g_assert_cmpuint(pause.pause.domains, ==, 1);
+        g_assert_cmpuint(pause.pause.vcpus, >=, 1);
+        g_assert_cmpuint(pause.pause.stopped_ns, >=, pause.pause.request_ns);
+    }
+    g_assert_true(find_domain(config->uuid, &domain));
+    g_assert_cmpint(domain.paused, ==, !has_groups());
+    if (has_groups()) {
+        g_assert_true(find_group(GROUP, &group));
+        g_assert_true(group.paused);
+        g_assert_cmpuint(group.members, ==, 1);
+    }
+
+    Answer release = {0};
+    host->ops->group_unpause(host, id, 1, &domid, on_done, &release);
+    finish_well(&release);
+    g_assert_true(find_domain(config->uuid, &domain));
+    g_assert_false(domain.paused);
+    destroy(config, domid);
+    if (has_groups())
+        drop_group(id);
+}
+
+static void test_records(void)
+{
+    g_autoptr(HostConfig) config = read_config(NAME);
+    const char *names[] = {config->name};
+    const char *uuids[] = {config->uuid};
+    HostRecord record = {
+        .id = 5, .name = "contract", .n_members = 1, .member_names = names, .member_uuids = uuids};
+    guint32 domid = create(config, DOMGRP_ID_NULL);
+    g_strlcpy(record.uuid, GROUP, sizeof record.uuid);
+    for (guint i = 0; i < 2; i++) {
+        Answer publish = {0};
+        host->ops->record_publish(host, &record, 1, &domid, on_done, &publish);
+        finish_well(&publish);
+    }
+    destroy(config, domid);
+    for (guint i = 0; i < 2; i++) { /* of a domain that is gone too, and when nothing is there */
+        Answer unpublish = {0};
+        host->ops->record_unpublish(host, GROUP, 1, &domid, on_done, &unpublish);
+        finish_well(&unpublish);
+    }
+}
+
+static void on_timeout(gpointer data)
+{
+    *(gboolean *)data = TRUE;
+}
+
+static void test_timers(void)
+{
+    gboolean first = FALSE;
+    gboolean second = FALSE;
+    gboolean cancelled = FALSE;
+    gint64 began = host->ops->now(host);
+    g_assert_cmpuint(host->ops->timer_add(host, 30000, on_timeout, &second), !=, 0);
+    guint timer = host->ops->timer_add(host, 10000, on_timeout, &cancelled);
+    g_assert_cmpuint(host->ops->timer_add(host, 0, on_timeout, &first), !=, 0);
+    g_assert_false(first);
+    host->ops->timer_cancel(host, timer);
+    contract->wait(host, &first);
+    g_assert_false(second);
+    contract->wait(host, &second);
+    g_assert_false(cancelled);
+    g_assert_cmpint(host->ops->now(host) - began, >=, 30000);
+}
+
+void contract_add(const ContractHost *of)
+{
+    contract = of;
+    host = of->host;
+    host->ops->watch(host, on_changed, NULL);
+    g_test_add_func("/contract/facts", test_facts);
+    g_test_add_func("/contract/dom0", test_dom0);
+    g_test_add_func("/contract/lookup", test_lookup);
+    g_test_add_func("/contract/timers", test_timers);
+    g_test_add_func("/contract/config", test_config);
+    g_test_add_func("/contract/config-refused", test_config_refused);
+    g_test_add_func("/contract/config-uuid", test_config_uuid);
+    if (has_groups()) {
+        g_test_add_func("/contract/group", test_group);
+        g_test_add_func("/contract/group-defaults", test_group_defaults);
+        g_test_add_func("/contract/group-reserve", test_group_reserve);
+    } else {
+        g_test_add_func("/contract/no-groups", test_no_groups);
+    }
+    g_test_add_func("/contract/birth", test_birth);
+    g_test_add_data_func("/contract/shutdown", GINT_TO_POINTER(FALSE), test_shutdown);
+    g_test_add_data_func("/contract/reboot", GINT_TO_POINTER(TRUE), test_shutdown);
+    g_test_add_func("/contract/destroy-other", test_destroy_other);
+    g_test_add_func("/contract/name-taken", test_name_taken);
+    g_test_add_func("/contract/retrieve", test_retrieve);
+    g_test_add_func("/contract/preserve", test_preserve);
+    g_test_add_func("/contract/pause", test_pause);
+    g_test_add_func("/contract/records", test_records);
+}
