@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * The host's contract on real Xen, in a dom0 without a domgrpd:
- *     contract-xen KERNEL RAMDISK
+ *     lab-contract KERNEL RAMDISK
  * with a guest that shuts down and reboots when it is asked.
  */
 #include "contract.h"
