@@ -28,7 +28,8 @@ for patch in hooks/*.patch; do
     # Lines of context in the longest hunk: at most one on either side.
     context=$(awk '/^@@/ { c = 0 } /^ / { if (++c > max) max = c } END { print max + 0 }' "$patch")
     check "$patch has at most one line of context on a side" [ "$context" -le 2 ]
-    for file in $(sed -n 's,^+++ b/,,p' "$patch"); do
+    files=$(sed -n 's,^+++ b/,,p' "$patch")
+    for file in $files; do
         hunks=$(awk -v file="b/$file" '/^\+\+\+ / { on = $2 == file } /^@@/ && on { n++ } END { print n }' "$patch")
         reasons=$(grep -c "^| \`$file\` |" hooks.md || :)
         check "hooks.md has a reason for each of the $hunks hunks in $file" [ "$hunks" = "$reasons" ]

@@ -16,7 +16,12 @@ ours() { nm "build/xen/$1/xen-syms" | grep -ci domgrp || :; }
 with=$(ours out)
 without=$(ours plain)
 echo "1..3"
-verdict() { if [ "$1" "$2" "$3" ]; then echo "ok $4"; else echo "not ok $4"; fi; }
-verdict "$with" -gt 10 "1 - with CONFIG_DOMGRP there are $with symbols of ours"
-verdict "$without" = 0 "2 - without it there are $without"
-verdict "$(grep -c DOMGRP=y build/xen/plain/config)" = 0 "3 - its configuration says so"
+verdict() # NAME CONDITION...
+{
+    name=$1
+    shift
+    if test "$@"; then echo "ok $name"; else echo "not ok $name"; fi
+}
+verdict "1 - with CONFIG_DOMGRP there are $with symbols of ours" "$with" -gt 10
+verdict "2 - without it there are $without" "$without" = 0
+verdict "3 - its configuration says so" "$(grep -c DOMGRP=y build/xen/plain/config)" = 0
