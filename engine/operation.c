@@ -273,7 +273,7 @@ static void member_ended(Operation *operation, OperationNode *node, const Work *
         unblock(operation, node);
         return;
     }
-    if (work->error == NULL && !work->stop) {
+    if (work->complete) {
         node->shown.outcome = OUTCOME_DONE;
         unblock(operation, node);
         return;

@@ -120,7 +120,8 @@ struct Work {
     const Step *steps;
     guint next;
     enum { WORK_READY, WORK_CALL, WORK_WATCH, WORK_OVER } state;
-    gboolean stop; /* end before the next step */
+    gboolean stop;     /* end before the next step */
+    gboolean complete; /* it came to the end of its steps */
     guint timer;
     gint64 deadline;   /* 0: none */
     guint32 domid;     /* the domain that the work began with, then the one it built */

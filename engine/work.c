@@ -108,6 +108,7 @@ static void work_run(Work *work)
             work->state = WORK_CALL;
             return;
         case STEP_END:
+            work->complete = TRUE;
             work->state = WORK_OVER;
             return;
         case STEP_WATCH:
@@ -119,6 +120,7 @@ static void work_run(Work *work)
             return;
         }
     }
+    work->complete = work->steps[work->next].run == NULL;
     work->state = WORK_OVER;
 }
 

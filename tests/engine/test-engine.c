@@ -12,6 +12,8 @@
  */
 #include "world.h"
 
+#include "private.h" /* for members' needs, which no group file can say yet */
+
 #include <string.h>
 
 /* -- commands: print to @out what there is to see -- */
@@ -282,6 +284,43 @@ static void run_parallel(World *world, char **words, GString *out)
     engine_set_parallel(world->engine, (guint)g_ascii_strtoull(words[1], NULL, 10));
 }
 
+/* "needs web db": web only after db. */
+static void run_needs(World *world, char **words, GString *out)
+{
+    Group *group = engine_group_lookup(world->engine, "shop", NULL);
+    MemberNode *member = group_find_member(group, words[1]);
+    g_ptr_array_add(member->needs, group_find_member(group, words[2]));
+}
+
+/* How the last pause went. */
+static void run_paused(World *world, char **words, GString *out)
+{
+    OperationInfo info;
+    operation_get_info(world->last, &info);
+    g_string_append_printf(out, "%s, %u domains, %u vCPUs\n",
+                           info.pause.atomic ? "atomic" : "domain by domain", info.pause.domains,
+                           info.pause.vcpus);
+}
+
+static void run_many(World *world, char **words, GString *out)
+{
+    guint n = (guint)g_ascii_strtoull(words[2], NULL, 10);
+    g_autoptr(GStrvBuilder) builder = g_strv_builder_new();
+    g_strv_builder_add_many(builder, "create", words[1], NULL);
+    for (guint i = 0; i < n; i++) {
+        g_autofree char *name = g_strdup_printf("m%u", i);
+        g_strv_builder_add(builder, name);
+    }
+    g_auto(GStrv) create = g_strv_builder_end(builder);
+    run_create(world, create, out);
+}
+
+static void run_count(World *world, char **words, GString *out)
+{
+    g_autoptr(GPtrArray) operations = engine_operations(world->engine);
+    g_string_append_printf(out, "%u operations\n", operations->len);
+}
+
 static const struct {
     const char *name;
     CommandRun run;
@@ -317,6 +356,10 @@ static const struct {
     {"memory", run_memory, FALSE},
     {"parallel", run_parallel, FALSE},
     {"stop", run_stop, FALSE},
+    {"needs", run_needs, FALSE},
+    {"paused", run_paused, FALSE},
+    {"create-many", run_many, TRUE},
+    {"count", run_count, FALSE},
 };
 
 /* -- scripts -- */
@@ -345,6 +388,21 @@ static char *run_command(World *world, const char *line)
     return g_string_free(out, FALSE);
 }
 
+/* "repeat N COMMAND" prints what the last one prints. */
+static char *run_line(World *world, const char *line)
+{
+    if (!g_str_has_prefix(line, "repeat "))
+        return run_command(world, line);
+    char *rest;
+    guint64 times = g_ascii_strtoull(line + strlen("repeat "), &rest, 10);
+    char *out = NULL;
+    for (; times > 0; times--) {
+        g_free(out);
+        out = run_command(world, rest + 1);
+    }
+    return out;
+}
+
 static void check(const char *where, const char *command, const char *expected, const char *got)
 {
     if (strcmp(expected, got) == 0)
@@ -367,7 +425,7 @@ static void run_test(gconstpointer data)
         g_autoptr(GString) expected = g_string_new(NULL);
         for (; *line != NULL && g_str_has_prefix(*line, "> "); line++)
             g_string_append_printf(expected, "%s\n", *line + 2);
-        g_autofree char *got = run_command(world, command);
+        g_autofree char *got = run_line(world, command);
         check(lines[0], command, expected->str, got);
     }
     world_free(world);
