@@ -139,6 +139,8 @@ StepResult step_wait_back(Work *work, GError **error)
         return STEP_DONE;
     if (!same && member_runs(member) && !member->domain.paused)
         return STEP_END;
+    if (!same && member_runs(member))
+        engine_retry(work->engine); /* xl builds it; its last act, unpausing, is no event */
     if (work->ours && !member_has_domain(member)) {
         g_set_error(error, DOMGRP_ERROR, DOMGRP_ERROR_HOST,
                     "its domain %u was taken away by another toolstack while it rebooted",
