@@ -23,7 +23,7 @@ from images import BUILD, LabError
 LOGS = os.path.join(BUILD, "logs")
 HOSTS = os.path.join(BUILD, "hosts")
 # All time-outs are multiplied by it: for slow or busy machines.
-PATIENCE = float(os.environ.get("LAB_PATIENCE", "1"))
+PATIENCE = int(os.environ.get("LAB_PATIENCE", "1"))
 BOOT_TIMEOUT = 120
 XEN_OPTIONS = ("console=com1 com1=115200,8n1 loglvl=all guest_loglvl=all spec-ctrl=no "
                "dom0_mem={dom0_mem}M,max:{dom0_mem}M")
@@ -37,6 +37,11 @@ def die_with_parent():
     libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() == 1:
         os._exit(1)
+
+
+def end_with_parent():
+    """This process is asked to end when the one that started it ends, so that it can end its hosts."""
+    libc.prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 # ---- frames and channels (lab/dom0/agent.c has the format) ----
@@ -158,6 +163,8 @@ class Commands:
         """Starts a command: one string is a shell command, several are its words. Returns its Channel."""
         if len(argv) == 1:
             argv = ("/bin/sh", "-c", argv[0])
+        if terminal:
+            argv = ("env", "TERM=" + os.environ.get("TERM", "dumb"), *argv)
         return self.open(argv, terminal)
 
     def run(self, *argv, stdin=b"", timeout=60, check=True, on_output=None):

@@ -402,7 +402,9 @@ def dom0_ours():
     return cached(os.path.join(BUILD, "dom0-ours.cpio"), archive.key(), archive.write)
 
 
+@functools.cache
 def dom0_initramfs():
+    """Once in a process: what a run boots again is the same."""
     base, ours = dom0_base(), dom0_ours()
 
     def join(new):
@@ -452,7 +454,6 @@ def disk(path, size="4G"):
 
 @functools.cache
 def build(kind):
-    """Everything a host with that kind of hypervisor boots: (hypervisor, dom0 kernel, dom0 initramfs).
-    Once in a process: what a scenario boots again is the same."""
+    """Everything a host with that kind of hypervisor boots: (hypervisor, dom0 kernel, dom0 initramfs)."""
     with build_lock():
         return hypervisor(kind), kernel("amd64")[0], dom0_initramfs()

@@ -113,14 +113,18 @@ class Pool:
         self.hosts, self.key = [], None
 
 
+# Run by bash in dom0, with the patience and the scenario's file name as arguments.
+WRAPPER = 'export LAB_PATIENCE=$1; cd /root/scenario; set -eu -o pipefail; . /lab/scenario.sh; . "./$2"'
+
+
 def run_shell(scenario, machine, log):
     """Runs a .sh scenario in dom0; returns verdict and reason."""
     if scenario.needs["daemon"] == "yes":
         machine.run("lab-daemon start", timeout=60)
     machine.put(scenario.path, "/root/scenario/" + os.path.basename(scenario.path))
     result = machine.run(
-        "bash", "-c", 'export LAB_PATIENCE=%g; cd /root/scenario && set -eu -o pipefail && . /lab/scenario.sh && . "./$0"' % host.PATIENCE,
-        os.path.basename(scenario.path), timeout=scenario.timeout, check=False,
+        "bash", "-c", WRAPPER, "scenario", "%d" % host.PATIENCE, os.path.basename(scenario.path),
+        timeout=scenario.timeout, check=False,
         on_output=lambda _, data: (log.write(data.decode(errors="replace")), log.flush()))
     if result.status == SKIPPED:
         return "skip", "".join(re.findall(r"^SKIP: (.*)$", result.out, re.M)[:1])

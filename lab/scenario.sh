@@ -58,7 +58,7 @@ equal() {
 # wait_for SECONDS COMMAND... - runs the command after each change in xenstore or among domains until it
 # succeeds. A change that neither shows (a domain's CPU time, a file) is noticed within a second.
 wait_for() {
-    local limit=$((SECONDS + $1 * ${LAB_PATIENCE%.*})) events pid
+    local limit=$((SECONDS + $1 * LAB_PATIENCE)) events pid
     shift
     exec {events}< <(exec xenstore-watch / @introduceDomain @releaseDomain 2> /dev/null)
     pid=$!
