@@ -357,6 +357,8 @@ void domain_pause_nosync(struct domain *d)
     struct vcpu *v;
 
     atomic_inc(&d->pause_count);
+    if (d->pause_count.counter > 1)
+        return; /* They were asked before. */
     for_each_vcpu(d, v)
         v->fake_run_on = fake.run_on;
 }
@@ -411,6 +413,7 @@ bool hypercall_preempt_check(void)
 void sync_vcpu_execstate(struct vcpu *v)
 {
     ASSERT(!fake.locks_held);
+    ASSERT(!v->is_running && !vcpu_runnable(v)); /* Nor can it become so meanwhile. */
     v->fake_flushed = true;
 }
 

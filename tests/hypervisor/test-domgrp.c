@@ -604,7 +604,7 @@ static void all_were_asked(void)
 {
     relaxed++;
     for (unsigned int i = 0; i < 3; i++)
-        g_assert_cmpint(shop[i]->pause_count.counter, ==, 1);
+        g_assert_cmpint(shop[i]->pause_count.counter, >=, 1);
 }
 
 static void test_pause(void)

@@ -347,12 +347,18 @@ int domgrp_set_handle(struct domain *d, const uint8_t *uuid)
     return rc;
 }
 
-/* Wait until a domain that was asked to stop has stopped, holding no lock. */
-static int domain_wait_stopped(const struct domain *d)
+/*
+ * Wait until a domain has stopped, holding no lock.  A reference for the time
+ * of the wait keeps it from running again when the group is unpaused meanwhile.
+ */
+static int domain_wait_stopped(struct domain *d)
 {
     struct vcpu *v;
+    int rc = 0;
 
     ASSERT(d != current->domain);
+
+    domain_pause_nosync(d);
 
     for_each_vcpu ( d, v )
     {
@@ -360,17 +366,22 @@ static int domain_wait_stopped(const struct domain *d)
          * Not vcpu_sleep_sync(): the one waited for may be waiting likewise
          * for a domain of ours that it has paused.
          */
-        while ( !vcpu_runnable(v) && v->is_running )
+        while ( v->is_running && !rc )
         {
-            if ( hypercall_preempt_check() )
-                return -ERESTART;
             cpu_relax();
+            if ( hypercall_preempt_check() )
+                rc = -ERESTART;
         }
+
+        if ( rc )
+            break;
 
         sync_vcpu_execstate(v);
     }
 
-    return 0;
+    domain_unpause(d);
+
+    return rc;
 }
 
 static int join_check(struct domain *d, const uint8_t *uuid,
