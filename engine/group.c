@@ -226,7 +226,14 @@ static gboolean group_find(Group *group, gboolean *ret_found, GError **error)
 gboolean group_read_pause(Group *group, GError **error)
 {
     gboolean found;
-    return !group->engine->facts.has_groups || group_find(group, &found, error);
+    if (group->engine->facts.has_groups)
+        return group_find(group, &found, error);
+    group->paused = FALSE;
+    for (guint i = 0; i < group->members->len; i++) {
+        const MemberNode *member = group->members->pdata[i];
+        group->paused = group->paused || (member_has_domain(member) && member->domain.paused);
+    }
+    return TRUE;
 }
 
 /* An id for a host whose hypervisor gives none: the lowest that is free. */

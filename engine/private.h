@@ -180,7 +180,7 @@ gboolean group_dismiss(Group *group, GError **error);
 /* Puts the domain of @member into its group, if it is elsewhere. */
 gboolean member_place(MemberNode *member, GError **error);
 
-/* Asks the hypervisor whether the group is paused. */
+/* Asks the hypervisor whether the group is paused; on one without groups, whether a member is. */
 gboolean group_read_pause(Group *group, GError **error);
 
 /* What the host needs for the group's record; borrows from the group. Clear it with

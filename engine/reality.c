@@ -31,7 +31,8 @@ static MemberState member_state(const MemberNode *member)
         return domain->reason == HOST_REASON_CRASH || domain->reason == HOST_REASON_WATCHDOG
                    ? MEMBER_CRASHED
                    : MEMBER_SHUTDOWN;
-    return domain->paused || member->group->paused ? MEMBER_PAUSED : MEMBER_RUNNING;
+    gboolean by_group = member->group->paused && member->group->engine->facts.has_groups;
+    return domain->paused || by_group ? MEMBER_PAUSED : MEMBER_RUNNING;
 }
 
 /* Returns whether something changed that people would want to hear of. */

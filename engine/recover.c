@@ -109,7 +109,7 @@ static gboolean settle_group(Group *group, GError **error)
         g_prefix_error(error, "%s: ", group->name);
         return FALSE;
     }
-    if (!group_dismiss(group, error))
+    if (!group_dismiss(group, error) || (group->paused && !group_read_pause(group, error)))
         return FALSE;
     group->changed = group->changed || group->id != id || group->paused != paused;
 

@@ -14,6 +14,7 @@
 
 static const char *const member_names[] = {"db", "web", "mail"};
 static guint runs;
+static gboolean stock; /* the hypervisor does not know groups */
 
 /* -- what is run: from what, which operation, to what -- */
 
@@ -218,13 +219,14 @@ static void expect_group(const GroupInfo *info, GPtrArray *host, GPtrArray *jour
         g_string_append_printf(kept, " %s%s", member->name,
                                member->ours || member->state == MEMBER_AWAY ? "(ours)" : "");
         if (member->domid != HOST_DOMID_NONE)
-            add_line(host, "domain %s group=%u %s", member->name, info->id,
+            add_line(host, "domain %s group=%u %s", member->name, stock ? DOMGRP_ID_NULL : info->id,
                      domain_text(member->state));
-        if (!info->is_default)
+        if (!info->is_default && !stock)
             add_line(host, "reservation %s %u", member->uuid, info->id);
     }
     if (!info->is_default) {
-        add_line(host, "group %u %s%s", info->id, info->uuid, info->paused ? " paused" : "");
+        if (!stock)
+            add_line(host, "group %u %s%s", info->id, info->uuid, info->paused ? " paused" : "");
         add_line(host, "record %s %s id=%u members:%s", info->uuid, info->name, info->id,
                  names->str);
         add_line(journal, "group %s%s:%s", info->name, info->paused ? " paused" : "", kept->str);
@@ -348,6 +350,10 @@ static guint run_to_rest(World *world)
 static World *prepare(const Scenario *scenario, guint n)
 {
     World *world = world_new();
+    if (stock) {
+        host_sim_set_groups(world->host, FALSE);
+        g_assert_true(world_restart(world, NULL));
+    }
     for (guint i = 0; i < n; i++) {
         g_autofree char *text = g_strdup_printf(
             "name = %s\nuuid = 11111111-2222-4333-8444-00000000000%u\n", member_names[i], i);
@@ -424,6 +430,16 @@ static void test_single(gconstpointer data)
             }
 }
 
+static void test_stock(gconstpointer data)
+{
+    static const SimFault faults[] = {SIM_FAIL_BEFORE, SIM_FAIL_AFTER, SIM_DEATH};
+    stock = TRUE;
+    for (guint kind = 0; kind < G_N_ELEMENTS(faults); kind++)
+        for (guint nth = 1; run_once(data, 2, nth, faults[kind], 0, NULL); nth++) {
+        }
+    stock = FALSE;
+}
+
 static void test_double(gconstpointer data)
 {
     const Scenario *scenario = data;
@@ -462,6 +478,10 @@ int main(int argc, char **argv)
     for (guint i = 0; i < G_N_ELEMENTS(scenarios); i++) {
         g_autofree char *name = g_strdup_printf("/faults/double/%s", scenarios[i].name);
         g_test_add_data_func(name, &scenarios[i], test_double);
+    }
+    for (guint i = 0; i < G_N_ELEMENTS(scenarios); i++) {
+        g_autofree char *name = g_strdup_printf("/faults/stock/%s", scenarios[i].name);
+        g_test_add_data_func(name, &scenarios[i], test_stock);
     }
     int result = g_test_run();
     g_print("# %u runs\n", runs);
