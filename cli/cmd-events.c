@@ -8,6 +8,7 @@
 typedef struct {
     const Cli *cli;
     GHashTable *names; /* reference -> name, for what is removed */
+    GHashTable *lines; /* reference -> what was printed of it last */
     int printed;
 } Printer;
 
@@ -73,19 +74,36 @@ static void line_add(GString *line, const Printer *printer, JsonObject *event)
     g_string_append_printf(line, "%s: gone", name == NULL ? text_of(event, "ref") : name);
 }
 
-static void event_print(const Printer *printer, JsonObject *event)
+static void event_print_json(JsonObject *event)
 {
-    if (printer->cli->json) {
-        g_autoptr(JsonNode) node = json_node_new(JSON_NODE_OBJECT);
-        json_node_set_object(node, event);
-        g_autofree char *text = json_to_string(node, FALSE);
-        puts(text);
-    } else {
-        g_autofree char *clock = clock_of(event);
-        g_autoptr(GString) line = g_string_new(NULL);
-        line_add(line, printer, event);
-        printf("%s %s\n", clock, line->str);
-    }
+    g_autoptr(JsonNode) node = json_node_new(JSON_NODE_OBJECT);
+    json_node_set_object(node, event);
+    g_autofree char *text = json_to_string(node, FALSE);
+    puts(text);
+}
+
+/* Whether there was something to say that was not said before. */
+static gboolean event_print_line(const Printer *printer, JsonObject *event)
+{
+    const char *reference = text_of(event, "ref");
+    g_autofree char *clock = clock_of(event);
+    g_autoptr(GString) line = g_string_new(NULL);
+    line_add(line, printer, event);
+    if (g_strcmp0(g_hash_table_lookup(printer->lines, reference), line->str) == 0)
+        return FALSE;
+    printf("%s %s\n", clock, line->str);
+    g_hash_table_insert(printer->lines, g_strdup(reference), g_strdup(line->str));
+    return TRUE;
+}
+
+static void event_print(Printer *printer, JsonObject *event)
+{
+    gboolean printed = TRUE;
+    if (printer->cli->json)
+        event_print_json(event);
+    else
+        printed = event_print_line(printer, event);
+    printer->printed += printed;
     fflush(stdout);
 }
 
@@ -93,9 +111,10 @@ static void name_remember(const Printer *printer, JsonObject *event)
 {
     JsonNode *snapshot = json_object_get_member(event, "snapshot");
     const char *reference = text_of(event, "ref");
-    if (snapshot == NULL || !JSON_NODE_HOLDS_OBJECT(snapshot))
+    if (snapshot == NULL || !JSON_NODE_HOLDS_OBJECT(snapshot)) {
         g_hash_table_remove(printer->names, reference);
-    else
+        g_hash_table_remove(printer->lines, reference);
+    } else
         g_hash_table_insert(printer->names, g_strdup(reference),
                             g_strdup(text_of(json_node_get_object(snapshot), "name_label")));
 }
@@ -114,10 +133,8 @@ static gboolean on_event(JsonObject *event, gboolean known, gpointer data)
         g_hash_table_remove_all(printer->names);
         return TRUE;
     }
-    if (!known && event_is_news(event)) {
+    if (!known && event_is_news(event))
         event_print(printer, event);
-        printer->printed++;
-    }
     name_remember(printer, event);
     return !ferror(stdout) && (printer->cli->count == 0 || printer->printed < printer->cli->count);
 }
@@ -129,6 +146,7 @@ gboolean cmd_events(Cli *cli, GError **error)
     if (connection == NULL)
         return FALSE;
     g_autoptr(GHashTable) names = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
-    Printer printer = {.cli = cli, .names = names};
+    g_autoptr(GHashTable) lines = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
+    Printer printer = {.cli = cli, .names = names, .lines = lines};
     return domgrp_event_follow(connection, classes, on_event, &printer, error);
 }

@@ -208,14 +208,16 @@ static gboolean call_check(ApiCall *call, RpcCode *ret_code, GError **error)
                             call->method->params, error);
 }
 
-/* "start of shop", "create": what the log says of a call that operates. */
+/* "start of shop": what the log says of a call that operates on what its first parameter names. */
 static char *call_name(const ApiCall *call)
 {
     const char *verb = strrchr(call->method->name, '.') + 1;
     JsonNode *first = api_call_param(call, 0);
-    if (!JSON_NODE_HOLDS_VALUE(first))
-        return g_strdup(verb);
-    return g_strdup_printf("%s of %.80s", verb, json_node_get_string(first));
+    const char *name =
+        JSON_NODE_HOLDS_OBJECT(first)
+            ? json_object_get_string_member(json_node_get_object(first), "name_label")
+            : json_node_get_string(first);
+    return g_strdup_printf("%s of %.80s", verb, name);
 }
 
 static void call_log(const ApiCall *call, const GError *error)
