@@ -40,13 +40,7 @@ static MemberNode *take_member(Operation *operation, GError **error)
     const HostConfig *config = operation->config;
     if (operation->other != NULL) {
         MemberNode *member = g_hash_table_lookup(engine->members, operation->domain_uuid);
-        config = member->shown.config;
         guint index = 0;
-        if (!to->is_default && group_find_member(to, config->name) != NULL) {
-            g_set_error(error, DOMGRP_ERROR, DOMGRP_ERROR_MEMBER_DUPLICATE,
-                        "%s has a member named %s already", to->name, config->name);
-            return NULL;
-        }
         g_ptr_array_find(operation->other->members, member, &index);
         return g_ptr_array_steal_index(operation->other->members, index);
     }

@@ -57,6 +57,29 @@ static void run_create(World *world, char **words, GString *out)
         print_error(world, error, out);
 }
 
+/* "create-uuid UUID GROUP MEMBER..." */
+static void run_create_uuid(World *world, char **words, GString *out)
+{
+    world->uuid = words[1];
+    run_create(world, words + 1, out);
+    world->uuid = NULL;
+}
+
+/* The task that was begun last, found by its UUID; or any. */
+static void run_task(World *world, char **words, GString *out)
+{
+    OperationInfo info = {.uuid = ""};
+    g_autoptr(GError) error = NULL;
+    if (words[1] == NULL)
+        operation_get_info(world->last, &info);
+    const Operation *found =
+        engine_operation_lookup(world->engine, words[1] != NULL ? words[1] : info.uuid, &error);
+    if (found == NULL)
+        print_error(world, error, out);
+    else
+        g_string_append(out, found == world->last ? "the last\n" : "another\n");
+}
+
 static void run_join(World *world, char **words, GString *out)
 {
     g_autoptr(GError) error = NULL;
@@ -211,6 +234,8 @@ static void run_xl(World *world, char **words, GString *out)
         done = sim_xl_pause(world->host, words[2]);
     else if (strcmp(words[1], "unpause") == 0)
         done = sim_xl_unpause(world->host, words[2]);
+    else if (strcmp(words[1], "group") == 0) /* somebody uses the hypercall */
+        done = world->host->ops->group_create(world->host, words[2], &(guint32){0}, NULL);
     if (!done)
         g_string_append(out, "xl failed\n");
 }
@@ -358,6 +383,8 @@ static const struct {
     {"stop", run_stop, FALSE},
     {"needs", run_needs, FALSE},
     {"paused", run_paused, FALSE},
+    {"create-uuid", run_create_uuid, TRUE},
+    {"task", run_task, FALSE},
     {"create-many", run_many, TRUE},
     {"count", run_count, FALSE},
 };

@@ -104,8 +104,12 @@ Operation *world_create(World *world, const char *group, const char *const *name
         g_ptr_array_add(strings, (gpointer)files[i].path);
         g_ptr_array_add(strings, (gpointer)files[i].text);
     }
-    EngineDefinition definition = {
-        .name = group, .text = "text", .directory = "/", .n_members = n, .members = files};
+    EngineDefinition definition = {.name = group,
+                                   .uuid = world->uuid,
+                                   .text = "text",
+                                   .directory = "/",
+                                   .n_members = n,
+                                   .members = files};
     world->last = engine_create(world->engine, &definition, error);
     return world->last;
 }

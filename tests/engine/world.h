@@ -14,6 +14,7 @@ typedef struct {
     Engine *engine;
     GHashTable *files; /* member name to text; a member without one has only a name */
     Operation *last;   /* the operation begun last */
+    const char *uuid;  /* of the next group that is created; NULL: a new one */
     GString *notes;    /* what the listener was told that matters */
 } World;
 
