@@ -7,13 +7,12 @@
  */
 #include "private.h"
 
+#include <errno.h>
 #include <glib/gprintf.h>
 #include <libxl_event.h>
 #include <string.h>
-
-static const libxl_childproc_hooks childproc = {
-    .chldowner = libxl_sigchld_owner_libxl_always_selective_reap,
-};
+#include <unistd.h>
+#include <xencall.h>
 
 /* -- the logger -- */
 
@@ -86,12 +85,75 @@ static void silent_message(xentoollog_logger *logger, xentoollog_level level, in
 
 xentoollog_logger xl_silent = {silent_message, logger_progress, logger_destroy};
 
+/* -- forking -- */
+
+/*
+ * libxl forks, and its child calls Xen's libraries before it executes another
+ * program; to destroy a domain it does nothing else. These have two locks for
+ * the whole process, and a child whose parent's other threads held one at that
+ * moment waits for ever:
+ *
+ * - that of the list of open handles. Here, handles are opened and closed under
+ *   handles_lock, which is held while forking, too.
+ * - that of libxencall's cache of buffers, which every hypercall takes. It
+ *   cannot be had from outside, but libxencall holds it while a handle that is
+ *   being closed logs what its cache did: then is the moment to fork. Parent and
+ *   child both go on to give it back.
+ */
+static GMutex handles_lock;
+
+typedef struct {
+    xentoollog_logger logger; /* first */
+    gboolean closing;
+    gboolean forked;
+    pid_t pid;
+    int errnoval;
+} Forker;
+
+static void forker_fork(Forker *forker)
+{
+    forker->forked = TRUE;
+    forker->pid = fork();
+    forker->errnoval = errno;
+}
+
+static void forker_message(xentoollog_logger *logger, xentoollog_level level, int errnoval,
+                           const char *context, const char *format, va_list args)
+{
+    Forker *forker = (Forker *)logger;
+    if (forker->closing && !forker->forked)
+        forker_fork(forker);
+}
+
+static pid_t fork_alone(void *unused)
+{
+    Forker forker = {.logger = {forker_message, logger_progress, logger_destroy}};
+
+    g_mutex_lock(&handles_lock);
+    xencall_handle *call = xencall_open(&forker.logger, 0);
+    forker.closing = TRUE;
+    if (call != NULL)
+        xencall_close(call);
+    if (!forker.forked) /* a libxencall that does not log: as good as it gets */
+        forker_fork(&forker);
+    g_mutex_unlock(&handles_lock);
+    errno = forker.errnoval;
+    return forker.pid;
+}
+
+static const libxl_childproc_hooks childproc = {
+    .chldowner = libxl_sigchld_owner_libxl_always_selective_reap,
+    .fork_replacement = fork_alone,
+};
+
 /* -- the context -- */
 
 gboolean xl_open(Xl *xl, GError **error)
 {
     *xl = (Xl){.logger = {logger_message, logger_progress, logger_destroy}};
+    g_mutex_lock(&handles_lock);
     int rc = libxl_ctx_alloc(&xl->ctx, LIBXL_VERSION, 0, &xl->logger);
+    g_mutex_unlock(&handles_lock);
     if (rc != 0) {
         xl_fail(xl, rc, error, "libxl cannot be used");
         xl->ctx = NULL;
@@ -104,8 +166,10 @@ gboolean xl_open(Xl *xl, GError **error)
 
 void xl_close(Xl *xl)
 {
+    g_mutex_lock(&handles_lock);
     if (xl->ctx != NULL)
         libxl_ctx_free(xl->ctx);
+    g_mutex_unlock(&handles_lock);
     xl->ctx = NULL;
     xl_forget(xl);
 }

@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <unistd.h>
+#include <xenctrl.h>
 
 #define GROUP_UUID "d0d0d0d0-0000-4000-8000-000000000001"
 #define WAIT_S 120
@@ -481,6 +482,41 @@ static void test_group(void)
     destroy(domids[1], b->uuid);
 }
 
+/*
+ * libxl forks to destroy a domain, and the child opens Xen's libraries anew:
+ * it must not inherit a lock of theirs that another thread holds. The domains
+ * are empty ones, so that there can be many.
+ */
+static void test_destroy_many(void)
+{
+    enum { MANY = 48 };
+    xc_interface *xc = xc_interface_open(NULL, NULL, 0);
+    Answer answers[MANY] = {0};
+    HostDomain domain;
+
+    for (guint round = 0; round < 3; round++) {
+        memset(answers, 0, sizeof(answers));
+        for (guint i = 0; i < MANY; i++) {
+            struct xen_domctl_createdomain config = {
+                .handle = {0xd0, 0xd0, 1, (uint8_t)i},
+                .max_vcpus = 1,
+                .max_evtchn_port = -1,
+                .max_grant_frames = 4,
+                .max_maptrack_frames = 4,
+                .grant_opts = XEN_DOMCTL_GRANT_version(1),
+            };
+            g_assert_cmpint(xc_domain_create(xc, &answers[i].domid, &config), ==, 0);
+        }
+        for (guint i = 0; i < MANY; i++) {
+            g_assert_true(find(answers[i].domid, &domain));
+            host->ops->domain_destroy(host, domain.domid, domain.uuid, on_done, &answers[i]);
+        }
+        for (guint i = 0; i < MANY; i++)
+            assert_good(&answers[i]);
+    }
+    xc_interface_close(xc);
+}
+
 static void test_timers(void)
 {
     gboolean fired = FALSE, cancelled = FALSE;
@@ -511,6 +547,7 @@ int main(int argc, char **argv)
     g_test_add_func("/host-xen/dom0", test_dom0);
     g_test_add_func("/host-xen/lookup", test_lookup);
     g_test_add_func("/host-xen/timers", test_timers);
+    g_test_add_func("/host-xen/destroy-many", test_destroy_many);
     g_test_add_func("/host-xen/config", test_config);
     g_test_add_func("/host-xen/config-relative", test_config_relative);
     g_test_add_func("/host-xen/config-refused", test_config_refused);
