@@ -43,13 +43,15 @@ bench:
 
 # A plain release build of its own, so that what is installed never has the tests' sanitizers in it.
 PREFIX ?= /usr/local
+release = build/release$(subst /,-,$(PREFIX))
 install:
-	@mkdir -p build; test -e build/release/build.ninja || \
-	    meson setup build/release --buildtype=release --prefix=$(PREFIX) > build/release.log || \
+	@mkdir -p build
+	@test -e $(release)/build.ninja || \
+	    meson setup $(release) --buildtype=release --prefix=$(PREFIX) > build/release.log || \
 	    { cat build/release.log; exit 1; }
-	@meson configure build/release --prefix=$(PREFIX)
-	@ninja -C build/release --quiet
-	@meson install -C build/release --no-rebuild --quiet
+	@ninja -C $(release) --quiet
+	@meson install -C $(release) --no-rebuild --quiet
+	@test -n "$(DESTDIR)" || ldconfig
 
 clean:
 	rm -rf build
