@@ -6,6 +6,7 @@
 
 #include "methods.h"
 #include "records.h"
+#include "service.h"
 
 struct Api {
     Engine *engine;
@@ -62,10 +63,11 @@ static void on_operation_changed(gpointer data, Operation *operation)
     if (info.ended_us == 0)
         return;
     if (info.error == NULL)
-        g_message("%s of %s is done", operation_kind_name(info.kind), info.group_name);
+        service_log(SERVICE_NOTICE, "%s of %s is done", operation_kind_name(info.kind),
+                    info.group_name);
     else
-        g_warning("%s of %s: %s", operation_kind_name(info.kind), info.group_name,
-                  info.error->message);
+        service_log(SERVICE_WARNING, "%s of %s: %s", operation_kind_name(info.kind),
+                    info.group_name, info.error->message);
     if (api->engine != NULL)
         tasks_retain(api);
 }
@@ -74,8 +76,8 @@ static void on_member_failed(gpointer data, Group *group, Member *member, const 
 {
     GroupInfo info;
     group_get_info(group, &info);
-    g_warning("%s of %s ended, and what its configuration says failed: %s", member->name, info.name,
-              error->message);
+    service_log(SERVICE_WARNING, "%s of %s ended, and what its configuration says failed: %s",
+                member->name, info.name, error->message);
 }
 
 static JsonNode *record_of(gpointer data, EventClass class, const char *reference)
@@ -226,10 +228,11 @@ static void call_log(const ApiCall *call, const GError *error)
         return;
     g_autofree char *name = call_name(call);
     if (error == NULL)
-        g_message("user %u (pid %d) asks for %s", (guint)call->peer.uid, (int)call->peer.pid, name);
+        service_log(SERVICE_NOTICE, "user %u (pid %d) asks for %s", (guint)call->peer.uid,
+                    (int)call->peer.pid, name);
     else
-        g_message("user %u (pid %d) asks for %s, refused: %s", (guint)call->peer.uid,
-                  (int)call->peer.pid, name, error->message);
+        service_log(SERVICE_NOTICE, "user %u (pid %d) asks for %s, refused: %s",
+                    (guint)call->peer.uid, (int)call->peer.pid, name, error->message);
 }
 
 ApiCall *api_call(Api *api, const Peer *peer, const char *text, gsize length, ApiAnswer done,

@@ -7,6 +7,8 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include "service.h"
+
 static void fail(const char *path, GError **error)
 {
     g_set_error(error, DOMGRP_ERROR, DOMGRP_ERROR_FILE, "%s cannot be locked: %s", path,
@@ -28,7 +30,8 @@ static void write_pid(int fd)
     char text[32];
     int length = snprintf(text, sizeof(text), "%d\n", (int)getpid());
     if (ftruncate(fd, 0) < 0 || pwrite(fd, text, length, 0) != length)
-        g_warning("the lock file does not take the process's number: %s", g_strerror(errno));
+        service_log(SERVICE_WARNING, "the lock file does not take the process's number: %s",
+                    g_strerror(errno));
 }
 
 int lock_take(const char *directory, GError **error)

@@ -131,7 +131,7 @@ int main(int argc, char **argv)
         return DOMGRP_EXIT_DONE;
     }
     if (!run(&options, &error)) {
-        g_critical("%s", error->message);
+        service_log(SERVICE_ERROR, "%s", error->message);
         return domgrp_error_exit(domgrp_error_code(error));
     }
     return DOMGRP_EXIT_DONE;

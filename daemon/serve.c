@@ -26,12 +26,12 @@ gboolean serve(Host *host, Journal *journal, const ServerOptions *options, GErro
     g_autoptr(GMainLoop) loop = g_main_loop_new(NULL, FALSE);
     guint terminate = g_unix_signal_add(SIGTERM, on_signal, loop);
     guint interrupt = g_unix_signal_add(SIGINT, on_signal, loop);
-    g_message("domgrpd %s listens at %s", DOMGRP_VERSION, options->path);
+    service_log(SERVICE_NOTICE, "domgrpd %s listens at %s", DOMGRP_VERSION, options->path);
     service_notify("READY=1");
     g_main_loop_run(loop);
 
     service_notify("STOPPING=1");
-    g_message("ending; guests run on");
+    service_log(SERVICE_NOTICE, "ending; guests run on");
     g_source_remove(terminate);
     g_source_remove(interrupt);
     server_free(server);

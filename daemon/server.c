@@ -17,6 +17,8 @@
 #include <gio/gunixsocketaddress.h>
 #include <unistd.h>
 
+#include "service.h"
+
 #define ACCEPT_RETRY_MS 1000
 #define PATH_MAX_BYTES (sizeof(((struct sockaddr_un *)NULL)->sun_path) - 1)
 #define CONNECTION_KEY "domgrp-connection"
@@ -246,7 +248,7 @@ static void connection_new(Server *server, GSocket *socket)
     g_autoptr(GError) error = NULL;
     Peer peer;
     if (!peer_read(g_socket_get_fd(socket), geteuid(), server->group, &peer, &error)) {
-        g_warning("%s", error->message);
+        service_log(SERVICE_WARNING, "%s", error->message);
         return;
     }
     g_autoptr(GSocketConnection) stream = g_socket_connection_factory_create_connection(socket);
@@ -282,7 +284,7 @@ static gboolean on_accept(GSocket *listening, GIOCondition condition, gpointer d
     if (socket != NULL) {
         connection_new(server, socket);
     } else if (!g_error_matches(error, G_IO_ERROR, G_IO_ERROR_WOULD_BLOCK)) {
-        g_warning("a connection was not accepted: %s", error->message);
+        service_log(SERVICE_WARNING, "a connection was not accepted: %s", error->message);
         source_clear(&server->accept);
         server->accept = g_timeout_source_new(ACCEPT_RETRY_MS);
         source_attach(server->accept, on_accept_retry, server);

@@ -3,6 +3,8 @@
 #include "service.h"
 
 #include <errno.h>
+#include <stdarg.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -10,18 +12,6 @@
 #include <unistd.h>
 
 /* -- logging -- */
-
-/* syslog(3)'s numbers. */
-static int priority_of(GLogLevelFlags level)
-{
-    if (level & (G_LOG_LEVEL_ERROR | G_LOG_LEVEL_CRITICAL))
-        return 3;
-    if (level & G_LOG_LEVEL_WARNING)
-        return 4;
-    if (level & G_LOG_LEVEL_MESSAGE)
-        return 5;
-    return level & G_LOG_LEVEL_INFO ? 6 : 7;
-}
 
 /* What a client or a guest named must not begin a line of its own. */
 static char *line_of(const char *message)
@@ -33,10 +23,38 @@ static char *line_of(const char *message)
     return line;
 }
 
+static void line_print(int priority, const char *message)
+{
+    g_autofree char *line = line_of(message);
+    if (g_log_writer_is_journald(fileno(stderr)))
+        fprintf(stderr, "<%d>%s\n", priority, line);
+    else
+        fprintf(stderr, "domgrpd: %s\n", line);
+}
+
+void service_log(ServicePriority priority, const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    g_autofree char *message = g_strdup_vprintf(format, arguments);
+    va_end(arguments);
+    line_print(priority, message);
+}
+
+static int priority_of(GLogLevelFlags level)
+{
+    if (level & (G_LOG_LEVEL_ERROR | G_LOG_LEVEL_CRITICAL))
+        return SERVICE_ERROR;
+    if (level & G_LOG_LEVEL_WARNING)
+        return SERVICE_WARNING;
+    if (level & G_LOG_LEVEL_MESSAGE)
+        return SERVICE_NOTICE;
+    return level & G_LOG_LEVEL_INFO ? 6 : 7;
+}
+
 static GLogWriterOutput on_log(GLogLevelFlags level, const GLogField *fields, gsize n_fields,
                                gpointer data)
 {
-    gboolean journald = GPOINTER_TO_INT(data);
     const char *message = "";
     const char *domain = NULL;
     for (gsize i = 0; i < n_fields; i++) {
@@ -45,20 +63,14 @@ static GLogWriterOutput on_log(GLogLevelFlags level, const GLogField *fields, gs
         else if (strcmp(fields[i].key, "GLIB_DOMAIN") == 0)
             domain = fields[i].value;
     }
-    if (g_log_writer_default_would_drop(level, domain))
-        return G_LOG_WRITER_HANDLED;
-    g_autofree char *line = line_of(message);
-    if (journald)
-        fprintf(stderr, "<%d>%s\n", priority_of(level), line);
-    else
-        fprintf(stderr, "domgrpd: %s\n", line);
+    if (!g_log_writer_default_would_drop(level, domain))
+        line_print(priority_of(level), message);
     return G_LOG_WRITER_HANDLED;
 }
 
 void service_log_begin(void)
 {
-    gboolean journald = g_log_writer_is_journald(fileno(stderr));
-    g_log_set_writer_func(on_log, GINT_TO_POINTER(journald), NULL);
+    g_log_set_writer_func(on_log, NULL, NULL);
 }
 
 /* -- notification -- */
@@ -76,7 +88,8 @@ void service_notify(const char *state)
     int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
     if (fd < 0 ||
         sendto(fd, state, strlen(state), MSG_NOSIGNAL, (struct sockaddr *)&address, size) < 0)
-        g_warning("the service manager is not told %s: %s", state, g_strerror(errno));
+        service_log(SERVICE_WARNING, "the service manager is not told %s: %s", state,
+                    g_strerror(errno));
     if (fd >= 0)
         close(fd);
 }

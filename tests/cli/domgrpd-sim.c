@@ -74,7 +74,7 @@ int main(int argc, char **argv)
     g_unix_fd_add(0, G_IO_IN, on_line, loop);
     gboolean served = serve(host, journal, &options, &error);
     if (!served)
-        g_critical("%s", error->message);
+        service_log(SERVICE_ERROR, "%s", error->message);
     g_source_destroy(&loop->source);
     g_source_unref(&loop->source);
     journal->ops->free(journal);
