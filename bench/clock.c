@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Prints the monotonic clock in nanoseconds: what the measurements in dom0's shell are timed with. */
+/* Prints the monotonic clock in nanoseconds: what the measurements in dom0's shell are timed with.
+ */
 #include <stdio.h>
 #include <time.h>
 
