@@ -18,7 +18,7 @@
 
 /*
  * What libxl and libxc mean: "libxl_dom.c:1:f: Domain 5:why" and
- * "panic: xg_dom_core.c:1: why: Internal error" both say why.
+ * "panic: xg_dom_core.c:1: f: why: Internal error" both say why.
  */
 static char *meaning_of(const char *message)
 {
@@ -30,6 +30,9 @@ static char *meaning_of(const char *message)
     const char *dot = strstr(message, ".c:");
     if (dot != NULL && colon != NULL && dot < colon)
         message = colon + 2;
+    gsize function = strspn(message, "abcdefghijklmnopqrstuvwxyz0123456789_");
+    if (function > 0 && g_str_has_prefix(message + function, ": "))
+        message += function + 2;
     if (g_str_has_prefix(message, "Domain ")) {
         const char *digits = message + strlen("Domain ");
         gsize n = strspn(digits, "0123456789");
@@ -181,7 +184,14 @@ void xl_forget(Xl *xl)
 
 /* -- codes -- */
 
-static DomgrpErrorCode code_of(int rc)
+/* libxl has a code for want of memory, but builds that meet it fail without. */
+static gboolean is_memory(const char *cause)
+{
+    return cause != NULL &&
+           (strstr(cause, "Out of memory") != NULL || strstr(cause, g_strerror(ENOMEM)) != NULL);
+}
+
+static DomgrpErrorCode code_of(int rc, const char *cause)
 {
     switch (rc) {
     case ERROR_NOMEM:
@@ -195,7 +205,7 @@ static DomgrpErrorCode code_of(int rc)
     case ERROR_FEATURE_REMOVED:
         return DOMGRP_ERROR_NOT_SUPPORTED;
     default:
-        return DOMGRP_ERROR_HOST;
+        return is_memory(cause) ? DOMGRP_ERROR_MEMORY : DOMGRP_ERROR_HOST;
     }
 }
 
@@ -208,9 +218,9 @@ gboolean xl_fail(Xl *xl, int rc, GError **error, const char *format, ...)
 
     const char *name = libxl_error_to_string(rc);
     if (xl->cause != NULL)
-        g_set_error(error, DOMGRP_ERROR, (int)code_of(rc), "%s: %s", what, xl->cause);
+        g_set_error(error, DOMGRP_ERROR, (int)code_of(rc, xl->cause), "%s: %s", what, xl->cause);
     else
-        g_set_error(error, DOMGRP_ERROR, (int)code_of(rc), "%s: libxl failed with %s (%d)", what,
-                    name != NULL ? name : "an unknown code", rc);
+        g_set_error(error, DOMGRP_ERROR, (int)code_of(rc, NULL), "%s: libxl failed with %s (%d)",
+                    what, name != NULL ? name : "an unknown code", rc);
     return FALSE;
 }

@@ -307,14 +307,17 @@ static void test_create_refused(void)
     HostRecord record = record_of(DOMGRP_ID_NULL, uuids);
     g_auto(GStrv) around = g_strsplit(config->json, kernel, 2);
     g_autofree char *broken = g_strjoinv("/no/such/kernel", around);
+    g_autoptr(HostConfig) large = config_of(names[0], "memory = 5000\n");
     g_autoptr(GArray) before = NULL, after = NULL;
-    Answer answer = {0}, taken = {0};
+    Answer answer = {0}, taken = {0}, memory = {0};
 
     host->ops->domains(host, &before, NULL);
     host->ops->domain_create(host, broken, &record, on_created, &answer);
     assert_error(&answer, DOMGRP_ERROR_HOST,
                  "the domain \"host-xen-a\" cannot be created: */no/such/kernel*");
     g_assert_cmpuint(answer.domid, ==, HOST_DOMID_NONE);
+    host->ops->domain_create(host, large->json, &record, on_created, &memory);
+    assert_error(&memory, DOMGRP_ERROR_MEMORY, "the domain * cannot be created: *Out of memory");
     host->ops->domains(host, &after, NULL);
     g_assert_cmpuint(after->len, ==, before->len);
 
