@@ -620,7 +620,6 @@ int xsm_getdomaininfo(enum xsm_default action, struct domain *d)
 unsigned long hypercall_create_continuation(unsigned int op, const char *format, ...)
 {
     ASSERT(op == __HYPERVISOR_domgrpctl && !strcmp(format, "h"));
-    fake.continued = true;
     return op;
 }
 
@@ -632,12 +631,12 @@ long fake_hypercall_once(struct xen_domgrpctl *guest_op)
     int rcu = fake.rcu_depth;
     long rc;
 
-    fake.continued = false;
     rc = do_domgrpctl(handle);
+    fake.continued = rc == __HYPERVISOR_domgrpctl;
     ASSERT(!fake.locks_held && fake.rcu_depth == rcu);
     /* Guest memory may change at any time: it is read once. */
     ASSERT(!alone || fake.copies_in == copies + 1);
-    ASSERT(fake.continued ? rc == __HYPERVISOR_domgrpctl : rc <= 0 && rc != -ERESTART);
+    ASSERT(fake.continued || (rc <= 0 && rc != -ERESTART));
     return rc;
 }
 
