@@ -3,9 +3,18 @@
 # Sourced by the files beside it in bash; bench/run copies all of them into dom0's /root/bench and reads the results.
 . /lab/scenario.sh
 
+# names PREFIX [FIRST] LAST: PREFIX1, PREFIX2...
+names() {
+    local prefix=$1 number
+    shift
+    for number in $(seq "$@"); do
+        echo "$prefix$number"
+    done
+}
+
 # configs PREFIX N: N guests' xl.cfg files, PREFIX1.cfg ..., and a group file PREFIX.grp of them all.
 configs() {
-    make_group "$1" $(seq -f "$1%g" "$2")
+    make_group "$1" $(names "$1" "$2")
 }
 
 now() {
@@ -14,7 +23,7 @@ now() {
 
 all_ready() {
     local name
-    for name in $(seq -f "$1%g" "$2"); do
+    for name in $(names "$1" "$2"); do
         wait_ready "$name" 300
     done
 }
@@ -31,7 +40,7 @@ timed() {
 # each VERB PREFIX N: what users write today, `xl VERB` for one guest after the other.
 each() {
     local name
-    for name in $(seq -f "$2%g" "$3"); do
+    for name in $(names "$2" "$3"); do
         case $1 in
             create) xl create -q "$name.cfg" ;;
             shutdown) xl shutdown -w "$name" ;;
@@ -45,7 +54,7 @@ each_pause() {
     local began name
     xl pause "${1}1"
     began=$(now)
-    for name in $(seq -f "$1%g" 2 "$2"); do
+    for name in $(names "$1" 2 "$2"); do
         xl pause "$name"
     done
     echo "pause_skew_xl $(($(now) - began))"

@@ -7,7 +7,7 @@ n=$1 repeats=$2
 configs p "$n"
 domgrp create p.grp
 all_ready p "$n"
-domids=$(for name in $(seq -f p%g "$n"); do xl domid "$name"; done)
+domids=$(for name in $(names p "$n"); do xl domid "$name"; done)
 for _ in $(seq "$repeats"); do
     domgrp pause --json p > pause.json
     echo "pause_skew_domgrp $(field request_ns < pause.json)"
