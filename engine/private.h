@@ -89,7 +89,8 @@ struct MemberNode {
     HostDomain next;      /* the same while domains() is read */
     GPtrArray *needs;     /* of MemberNode: those that must run before it */
     gint64 restart_us;    /* when it may restart by itself again */
-    guint timer;          /* for that */
+    gint64 hold_us;       /* when the daemon may do something about it by itself, after a failure */
+    guint timer;          /* for these */
     guint32 kept_domid;   /* the ended domain that its configuration says to keep */
 };
 

@@ -202,16 +202,30 @@ HostAction member_action(const MemberNode *member)
     return reason < HOST_REASON_UNKNOWN ? member->shown.config->on[reason] : HOST_ACTION_DESTROY;
 }
 
+/* Its domain was being replaced or ended, and nobody is at it any more. */
+static gboolean is_open(const MemberNode *member)
+{
+    return member->owned && member->owned_domid == HOST_DOMID_NONE && member->work == NULL &&
+           !operation_acts(member);
+}
+
+/* What is left of its domain never ran, or stands still: it is to be ended. */
+static gboolean is_left_over(const MemberNode *member)
+{
+    return is_open(member) && member_has_domain(member) && member->domain.paused;
+}
+
 /*
  * Nothing is done to the member any more: what is in the journal must be
  * true, whatever failed before. Tried again later if it cannot be written.
  */
 static void member_tidy(MemberNode *member)
 {
-    gboolean open = member->owned && member->owned_domid == HOST_DOMID_NONE;
+    gboolean open = is_open(member);
     gboolean owned = open ? member_has_domain(member) : member->owned;
     guint32 domid = open ? member->domain.domid : member->owned_domid;
-    if (member->work != NULL || operation_acts(member) || (!open && !member->owner_doubt))
+    if (member->work != NULL || operation_acts(member) || is_left_over(member) ||
+        (!open && !member->owner_doubt))
         return;
     if (!member_store_owner(member, owned, domid, NULL))
         engine_retry(member->group->engine);
@@ -232,30 +246,39 @@ static void group_tidy(Group *group)
         engine_retry(group->engine);
 }
 
+/* Whether its guest has ended and the daemon is who does something about that. */
+static gboolean has_ended(const MemberNode *member)
+{
+    const HostDomain *domain = &member->domain;
+    return member_has_domain(member) && domain->shutdown && domain->reason != HOST_REASON_SUSPEND &&
+           member->shown.ours && member->kept_domid != domain->domid;
+}
+
 static void member_act(MemberNode *member)
 {
     Engine *engine = member->group->engine;
-    const HostDomain *domain = &member->domain;
-    if (!member_has_domain(member) || !domain->shutdown || domain->reason == HOST_REASON_SUSPEND ||
-        !member->shown.ours || member->work != NULL || member->timer != 0 ||
-        member->kept_domid == domain->domid || operation_acts(member))
+    gboolean left_over = is_left_over(member);
+    if (member->work != NULL || member->timer != 0 || operation_acts(member) ||
+        (!left_over && !has_ended(member)))
         return;
 
-    HostAction action = member_action(member);
+    HostAction action = left_over ? HOST_ACTION_DESTROY : member_action(member);
     if (action == HOST_ACTION_PRESERVE) {
-        member->kept_domid = domain->domid;
+        member->kept_domid = member->domain.domid;
         return;
     }
 
     gint64 now = engine->host->ops->now(engine->host);
-    if (action_builds(action) && now < member->restart_us) {
-        member->timer = engine->host->ops->timer_add(engine->host, member->restart_us - now,
-                                                     act_timeout, member);
+    gint64 when =
+        action_builds(action) ? MAX(member->restart_us, member->hold_us) : member->hold_us;
+    if (now < when) {
+        member->timer = engine->host->ops->timer_add(engine->host, when - now, act_timeout, member);
         return;
     }
     if (action_builds(action))
         member->restart_us = now + ENGINE_RESTART_US;
-    work_new(engine, NULL, NULL, member->group, member, steps_act)->action = action;
+    work_new(engine, NULL, NULL, member->group, member, left_over ? steps_end : steps_act)->action =
+        action;
 }
 
 void reality_act(Engine *engine)

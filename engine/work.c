@@ -161,6 +161,9 @@ static void publisher_ended(Work *work)
 /* What a member's own end made the daemon do. */
 static void own_work_ended(const Work *work)
 {
+    Host *host = work->engine->host;
+    if (work->error != NULL)
+        work->member->hold_us = host->ops->now(host) + ENGINE_RESTART_US;
     const EngineListener *listener = work->engine->listener;
     if (work->error != NULL && listener->member_failed != NULL)
         listener->member_failed(work->engine->listener_data, work->group, &work->member->shown,

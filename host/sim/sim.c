@@ -809,18 +809,24 @@ static gint compare_lines(gconstpointer a, gconstpointer b)
     return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
+static const char *describe_state(Sim *sim, const SimDomain *domain)
+{
+    if (domain->building)
+        return "half built";
+    if (domain->shutdown)
+        return domain->reason == HOST_REASON_CRASH || domain->reason == HOST_REASON_WATCHDOG
+                   ? "crashed"
+                   : "ended";
+    return sim_domain_paused(sim, domain) ? "paused" : "running";
+}
+
 static void describe_domains(Sim *sim, GPtrArray *lines)
 {
     for (guint i = 0; i < sim->domains->len; i++) {
         const SimDomain *domain = sim->domains->pdata[i];
-        if (domain->domid == 0)
-            continue;
-        g_ptr_array_add(lines, g_strdup_printf("domain %s group=%u %s", domain->config->name,
-                                               domain->group_id,
-                                               domain->building   ? "half built"
-                                               : domain->shutdown ? host_reason_name(domain->reason)
-                                               : sim_domain_paused(sim, domain) ? "paused"
-                                                                                : "running"));
+        if (domain->domid != 0)
+            g_ptr_array_add(lines, g_strdup_printf("domain %s group=%u %s", domain->config->name,
+                                                   domain->group_id, describe_state(sim, domain)));
     }
 }
 

@@ -14,7 +14,6 @@
 
 static const char *const member_names[] = {"db", "web", "mail"};
 static guint runs;
-static gboolean stock; /* the hypervisor does not know groups */
 
 /* -- what is run: from what, which operation, to what -- */
 
@@ -170,102 +169,6 @@ static const Scenario scenarios[] = {
 
 /* -- what must be true at rest -- */
 
-static gint compare_lines(gconstpointer a, gconstpointer b)
-{
-    return strcmp(*(char *const *)a, *(char *const *)b);
-}
-
-static void add_line(GPtrArray *lines, const char *format, ...) G_GNUC_PRINTF(2, 3);
-
-static void add_line(GPtrArray *lines, const char *format, ...)
-{
-    va_list list;
-    va_start(list, format);
-    g_ptr_array_add(lines, g_strdup_vprintf(format, list));
-    va_end(list);
-}
-
-static char *join_lines(GPtrArray *lines)
-{
-    g_ptr_array_sort(lines, compare_lines);
-    g_ptr_array_add(lines, NULL);
-    return g_strjoinv("\n", (char **)lines->pdata);
-}
-
-static const char *domain_text(MemberState state)
-{
-    switch (state) {
-    case MEMBER_RUNNING:
-        return "running";
-    case MEMBER_PAUSED:
-        return "paused";
-    case MEMBER_CRASHED:
-        return "crash";
-    case MEMBER_SHUTDOWN:
-        return "poweroff";
-    default:
-        return member_state_name(state); /* nothing is under way any more */
-    }
-}
-
-/* The lines that host_sim_describe() and journal_sim_describe() have for what the engine says. */
-static void expect_group(const GroupInfo *info, GPtrArray *host, GPtrArray *journal)
-{
-    GString *names = g_string_new(NULL);
-    GString *kept = g_string_new(NULL);
-    for (guint i = 0; i < info->members->len; i++) {
-        const Member *member = info->members->pdata[i];
-        g_string_append_printf(names, " %s", member->name);
-        g_string_append_printf(kept, " %s%s", member->name,
-                               member->ours || member->state == MEMBER_AWAY ? "(ours)" : "");
-        if (member->domid != HOST_DOMID_NONE)
-            add_line(host, "domain %s group=%u %s", member->name, stock ? DOMGRP_ID_NULL : info->id,
-                     domain_text(member->state));
-        if (!info->is_default && !stock)
-            add_line(host, "reservation %s %u", member->uuid, info->id);
-    }
-    if (!info->is_default) {
-        if (!stock)
-            add_line(host, "group %u %s%s", info->id, info->uuid, info->paused ? " paused" : "");
-        add_line(host, "record %s %s id=%u members:%s", info->uuid, info->name, info->id,
-                 names->str);
-        add_line(journal, "group %s%s:%s", info->name, info->paused ? " paused" : "", kept->str);
-    }
-    g_string_free(names, TRUE);
-    g_string_free(kept, TRUE);
-}
-
-/*
- * Each domain is a member exactly once (or a stranger), each group, record
- * and reservation is a defined group's, the journal says the same, nothing
- * is open. NULL or what is wrong; free it with g_free().
- */
-static char *check(World *world)
-{
-    g_autoptr(GPtrArray) groups = engine_groups(world->engine);
-    g_autoptr(GPtrArray) host = g_ptr_array_new_with_free_func(g_free);
-    g_autoptr(GPtrArray) journal = g_ptr_array_new_with_free_func(g_free);
-    g_assert_true(engine_refresh(world->engine, NULL));
-    for (guint i = 0; i < groups->len; i++) {
-        GroupInfo info;
-        group_get_info(groups->pdata[i], &info);
-        if (info.operation != NULL)
-            return g_strdup("an operation never ended");
-        if (info.id != DOMGRP_ID_GROUP0)
-            expect_group(&info, host, journal);
-    }
-    g_autofree char *host_expected = join_lines(host);
-    g_autofree char *host_got = host_sim_describe(world->host);
-    if (strcmp(host_expected, host_got) != 0)
-        return g_strdup_printf("the engine says:\n%s\nthe host says:\n%s", host_expected, host_got);
-    g_autofree char *journal_expected = join_lines(journal);
-    g_autofree char *journal_got = journal_sim_describe(world->journal);
-    if (strcmp(journal_expected, journal_got) != 0)
-        return g_strdup_printf("the engine says:\n%s\nthe journal says:\n%s", journal_expected,
-                               journal_got);
-    return NULL;
-}
-
 /* The exit status that the command would have had; DAEMON if the daemon died. */
 static DomgrpExit exit_of(World *world)
 {
@@ -347,13 +250,11 @@ static guint run_to_rest(World *world)
     return deaths;
 }
 
-static World *prepare(const Scenario *scenario, guint n)
+static World *prepare(const Scenario *scenario, guint n, gboolean stock)
 {
     World *world = world_new();
-    if (stock) {
-        host_sim_set_groups(world->host, FALSE);
-        g_assert_true(world_restart(world, NULL));
-    }
+    if (stock)
+        world_make_stock(world);
     for (guint i = 0; i < n; i++) {
         g_autofree char *text = g_strdup_printf(
             "name = %s\nuuid = 11111111-2222-4333-8444-00000000000%u\n", member_names[i], i);
@@ -379,9 +280,9 @@ static void report(World *world, const Scenario *scenario, guint n, guint nth, S
 
 /* FALSE: there is no @nth call. With @second the daemon dies there again, in its recovery. */
 static gboolean run_once(const Scenario *scenario, guint n, guint nth, SimFault fault, guint second,
-                         gboolean *ret_second)
+                         gboolean stock, gboolean *ret_second)
 {
-    World *world = prepare(scenario, n);
+    World *world = prepare(scenario, n, stock);
     g_autofree char *before = world_list(world);
     guint created = host_sim_created(world->host, "db");
     DomgrpExit status = DOMGRP_EXIT_DAEMON;
@@ -408,7 +309,7 @@ static gboolean run_once(const Scenario *scenario, guint n, guint nth, SimFault 
         restart(world);
         run_to_rest(world);
     }
-    char *wrong = check(world);
+    char *wrong = world_check(world);
     if (wrong == NULL && lived && world->last != NULL)
         wrong = check_promise(world, scenario, status, before);
     if (wrong == NULL)
@@ -426,43 +327,41 @@ static void test_single(gconstpointer data)
     static const SimFault faults[] = {SIM_FAIL_BEFORE, SIM_FAIL_AFTER, SIM_DEATH};
     for (guint n = 1; n <= MEMBERS_MAX; n++)
         for (guint kind = 0; kind < G_N_ELEMENTS(faults); kind++)
-            for (guint nth = 1; run_once(scenario, n, nth, faults[kind], 0, NULL); nth++) {
+            for (guint nth = 1; run_once(scenario, n, nth, faults[kind], 0, FALSE, NULL); nth++) {
             }
 }
 
 static void test_stock(gconstpointer data)
 {
     static const SimFault faults[] = {SIM_FAIL_BEFORE, SIM_FAIL_AFTER, SIM_DEATH};
-    stock = TRUE;
     for (guint kind = 0; kind < G_N_ELEMENTS(faults); kind++)
-        for (guint nth = 1; run_once(data, 2, nth, faults[kind], 0, NULL); nth++) {
+        for (guint nth = 1; run_once(data, 2, nth, faults[kind], 0, TRUE, NULL); nth++) {
         }
-    stock = FALSE;
 }
 
 static void test_double(gconstpointer data)
 {
     const Scenario *scenario = data;
     gboolean again = TRUE;
-    for (guint nth = 1; run_once(scenario, 2, nth, SIM_DEATH, 0, NULL); nth++)
+    for (guint nth = 1; run_once(scenario, 2, nth, SIM_DEATH, 0, FALSE, NULL); nth++)
         for (guint second = 1; second == 1 || again; second++)
-            run_once(scenario, 2, nth, SIM_DEATH, second, &again);
+            run_once(scenario, 2, nth, SIM_DEATH, second, FALSE, &again);
 }
 
 /* The checker itself: it must see what it is there for. */
 static void test_checker(void)
 {
-    World *world = prepare(&scenarios[1], 2);
-    g_autofree char *good = check(world);
+    World *world = prepare(&scenarios[1], 2, FALSE);
+    g_autofree char *good = world_check(world);
     g_assert_null(good);
     guint32 id = 0;
     g_assert_true(world->host->ops->group_create(
         world->host, "11111111-2222-4333-8444-777777777777", &id, NULL));
-    g_autofree char *leaked = check(world);
+    g_autofree char *leaked = world_check(world);
     g_assert_nonnull(leaked);
     g_assert_true(world->host->ops->group_destroy(world->host, id, NULL));
     journal_sim_lose(world->journal, 1);
-    g_autofree char *lost = check(world);
+    g_autofree char *lost = world_check(world);
     g_assert_nonnull(lost);
     world_free(world);
 }

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "world.h"
 
+#include <string.h>
+
 /* -- what the engine tells: it must be told of what exists, and of its end once -- */
 
 static void group_added(gpointer data, Group *group)
@@ -148,4 +150,104 @@ char *world_result(World *world)
         return g_strdup("done");
     return g_strdup_printf("%s: %s", domgrp_error_name(domgrp_error_code(info.error)),
                            info.error->message);
+}
+
+void world_make_stock(World *world)
+{
+    world->stock = TRUE;
+    host_sim_set_groups(world->host, FALSE);
+    g_assert_true(world_restart(world, NULL));
+}
+
+/* -- what must be true at rest -- */
+
+static gint compare_lines(gconstpointer a, gconstpointer b)
+{
+    return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+static void add_line(GPtrArray *lines, const char *format, ...) G_GNUC_PRINTF(2, 3);
+
+static void add_line(GPtrArray *lines, const char *format, ...)
+{
+    va_list list;
+    va_start(list, format);
+    g_ptr_array_add(lines, g_strdup_vprintf(format, list));
+    va_end(list);
+}
+
+static char *join_lines(GPtrArray *lines)
+{
+    g_ptr_array_sort(lines, compare_lines);
+    g_ptr_array_add(lines, NULL);
+    return g_strjoinv("\n", (char **)lines->pdata);
+}
+
+static const char *domain_text(MemberState state)
+{
+    switch (state) {
+    case MEMBER_RUNNING:
+        return "running";
+    case MEMBER_PAUSED:
+        return "paused";
+    case MEMBER_CRASHED:
+        return "crashed";
+    case MEMBER_SHUTDOWN:
+        return "ended";
+    default:
+        return member_state_name(state); /* nothing is under way any more */
+    }
+}
+
+/* The lines that host_sim_describe() and journal_sim_describe() have for what the engine says. */
+static void expect_group(const GroupInfo *info, gboolean stock, GPtrArray *host, GPtrArray *journal)
+{
+    GString *names = g_string_new(NULL);
+    GString *kept = g_string_new(NULL);
+    for (guint i = 0; i < info->members->len; i++) {
+        const Member *member = info->members->pdata[i];
+        g_string_append_printf(names, " %s", member->name);
+        g_string_append_printf(kept, " %s%s", member->name,
+                               member->ours || member->state == MEMBER_AWAY ? "(ours)" : "");
+        if (member->domid != HOST_DOMID_NONE)
+            add_line(host, "domain %s group=%u %s", member->name, stock ? DOMGRP_ID_NULL : info->id,
+                     domain_text(member->state));
+        if (!info->is_default && !stock)
+            add_line(host, "reservation %s %u", member->uuid, info->id);
+    }
+    if (!info->is_default) {
+        if (!stock)
+            add_line(host, "group %u %s%s", info->id, info->uuid, info->paused ? " paused" : "");
+        add_line(host, "record %s %s id=%u members:%s", info->uuid, info->name, info->id,
+                 names->str);
+        add_line(journal, "group %s%s:%s", info->name, info->paused ? " paused" : "", kept->str);
+    }
+    g_string_free(names, TRUE);
+    g_string_free(kept, TRUE);
+}
+
+char *world_check(World *world)
+{
+    g_autoptr(GPtrArray) groups = engine_groups(world->engine);
+    g_autoptr(GPtrArray) host = g_ptr_array_new_with_free_func(g_free);
+    g_autoptr(GPtrArray) journal = g_ptr_array_new_with_free_func(g_free);
+    g_assert_true(engine_refresh(world->engine, NULL));
+    for (guint i = 0; i < groups->len; i++) {
+        GroupInfo info;
+        group_get_info(groups->pdata[i], &info);
+        if (info.operation != NULL)
+            return g_strdup("an operation never ended");
+        if (info.id != DOMGRP_ID_GROUP0)
+            expect_group(&info, world->stock, host, journal);
+    }
+    g_autofree char *host_expected = join_lines(host);
+    g_autofree char *host_got = host_sim_describe(world->host);
+    if (strcmp(host_expected, host_got) != 0)
+        return g_strdup_printf("the engine says:\n%s\nthe host says:\n%s", host_expected, host_got);
+    g_autofree char *journal_expected = join_lines(journal);
+    g_autofree char *journal_got = journal_sim_describe(world->journal);
+    if (strcmp(journal_expected, journal_got) != 0)
+        return g_strdup_printf("the engine says:\n%s\nthe journal says:\n%s", journal_expected,
+                               journal_got);
+    return NULL;
 }

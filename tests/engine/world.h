@@ -15,6 +15,7 @@ typedef struct {
     GHashTable *files; /* member name to text; a member without one has only a name */
     Operation *last;   /* the operation begun last */
     const char *uuid;  /* of the next group that is created; NULL: a new one */
+    gboolean stock;    /* the hypervisor does not know groups */
     GString *notes;    /* what the listener was told that matters */
 } World;
 
@@ -27,11 +28,20 @@ Operation *world_create(World *world, const char *group, const char *const *name
 /* The daemon dies and begins again. FALSE: it could not. */
 gboolean world_restart(World *world, GError **error);
 void world_stop(World *world);
+/* Takes groups from the hypervisor, before there are any. */
+void world_make_stock(World *world);
 
 /* Non-default groups, a line each: "shop running: db=running web=stopped". Free with g_free(). */
 char *world_list(World *world);
 /* The last operation: "done", "runs", or "CODE: sentence". Free with g_free(). */
 char *world_result(World *world);
+/*
+ * What must be true when nothing is under way: each domain is a member
+ * exactly once (or a stranger), each group, record and reservation is a
+ * defined group's, the journal says the same, nothing is open. NULL, or what
+ * is wrong; free it with g_free().
+ */
+char *world_check(World *world);
 
 G_END_DECLS
 
