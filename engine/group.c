@@ -65,6 +65,11 @@ void group_free(Group *group)
     g_free(group);
 }
 
+gboolean member_is_intended(const MemberNode *member)
+{
+    return member->owned && member->owned_domid == HOST_DOMID_NONE;
+}
+
 gboolean member_has_domain(const MemberNode *member)
 {
     return member->domain.domid != HOST_DOMID_NONE;

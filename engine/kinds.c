@@ -108,11 +108,17 @@ const Step steps_end[] = {
     {0},
 };
 
-static const Step steps_start[] = {
+/* All members are built before the first runs: until then nothing is lost by undoing, and guests
+ * that boot do not slow the building of the others. */
+static const Step steps_build[] = {
     {step_end_if_running, NULL, AS_IT_IS},
     {step_intend, "building", MEMBER_STARTING},
     {step_build, "building", MEMBER_STARTING},
     {step_place, "building", MEMBER_STARTING},
+    {0},
+};
+static const Step steps_run[] = {
+    {step_end_unless_built, NULL, AS_IT_IS},
     {step_unpause, "starting", MEMBER_STARTING},
     {step_own, "starting", MEMBER_STARTING},
     {0},
@@ -189,10 +195,15 @@ static const Phase phases_create[] = {
     {DIRECTION_FORWARD, TRUE, steps_read, NULL},
     {DIRECTION_NONE, TRUE, steps_check, NULL},
     {DIRECTION_NONE, FALSE, steps_define, steps_forget},
-    {DIRECTION_FORWARD, FALSE, steps_start, steps_end},
+    {DIRECTION_FORWARD, FALSE, steps_build, steps_end},
+    {DIRECTION_FORWARD, FALSE, steps_run, NULL},
     {0},
 };
-static const Phase phases_start[] = {{DIRECTION_FORWARD, FALSE, steps_start, steps_end}, {0}};
+static const Phase phases_start[] = {
+    {DIRECTION_FORWARD, FALSE, steps_build, steps_end},
+    {DIRECTION_FORWARD, FALSE, steps_run, NULL},
+    {0},
+};
 static const Phase phases_shutdown[] = {{DIRECTION_REVERSE, FALSE, steps_shutdown, NULL}, {0}};
 static const Phase phases_reboot[] = {{DIRECTION_FORWARD, FALSE, steps_reboot, NULL}, {0}};
 static const Phase phases_destroy[] = {

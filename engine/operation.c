@@ -172,6 +172,7 @@ static void build_graph(Operation *operation)
     for (guint i = 0; i < operation->members->len; i++) {
         OperationNode *node = node_of(operation, i);
         node->blockers = 0;
+        node->passed = FALSE;
         g_array_set_size(node->unblocks, 0);
         if (takes_part(operation, node) && node->member != NULL)
             g_hash_table_insert(indices, node->member, GUINT_TO_POINTER(i));
@@ -261,6 +262,15 @@ static void unblock(Operation *operation, OperationNode *node)
     }
 }
 
+/* Whether a later phase works on members, too. */
+static gboolean more_to_come(const Operation *operation)
+{
+    for (const Phase *phase = phase_of(operation) + 1; phase->steps != NULL; phase++)
+        if (phase->direction != DIRECTION_NONE)
+            return TRUE;
+    return FALSE;
+}
+
 static void member_ended(Operation *operation, OperationNode *node, const Work *work)
 {
     const char *name = node->shown.name;
@@ -274,7 +284,8 @@ static void member_ended(Operation *operation, OperationNode *node, const Work *
         return;
     }
     if (work->complete) {
-        node->shown.outcome = OUTCOME_DONE;
+        node->passed = TRUE;
+        node->shown.outcome = more_to_come(operation) ? OUTCOME_PENDING : OUTCOME_DONE;
         unblock(operation, node);
         return;
     }
@@ -570,7 +581,8 @@ static double phase_progress(const Operation *operation)
     double done = 0;
     for (guint i = 0; i < n; i++) {
         const OperationNode *node = node_of(operation, i);
-        if (node->shown.outcome != OUTCOME_PENDING && node->shown.outcome != OUTCOME_ACTIVE)
+        if (node->passed ||
+            (node->shown.outcome != OUTCOME_PENDING && node->shown.outcome != OUTCOME_ACTIVE))
             done += 1;
         if (node->work == NULL)
             continue;

@@ -162,6 +162,7 @@ void member_free(MemberNode *member);
 HostConfig *config_copy(const HostConfig *config);
 gboolean member_runs(const MemberNode *member); /* it has a domain whose guest has not ended */
 gboolean member_has_domain(const MemberNode *member);
+gboolean member_is_intended(const MemberNode *member); /* its domain is being built, or ended */
 gboolean group_stopped(const Group *group); /* no member runs */
 GroupState group_state(const Group *group);
 MemberNode *group_find_member(const Group *group, const char *name_or_uuid); /* or NULL */
@@ -247,6 +248,7 @@ StepResult step_end_if_running(Work *work, GError **error);
 StepResult step_intend(Work *work, GError **error);
 StepResult step_build(Work *work, GError **error);
 StepResult step_place(Work *work, GError **error);
+StepResult step_end_unless_built(Work *work, GError **error);
 StepResult step_unpause(Work *work, GError **error);
 StepResult step_own(Work *work, GError **error);
 StepResult step_ask(Work *work, GError **error);
@@ -279,6 +281,7 @@ struct OperationNode {
     MemberNode *member;    /* NULL while a create reads its file, and when it is gone */
     Work *work;
     gboolean touched;   /* a phase that can be undone worked on it */
+    gboolean passed;    /* it is through the present phase */
     guint blockers;     /* members that must be done before it */
     GArray *unblocks;   /* indices (guint) of members that wait for it */
     char *path;         /* of a create's file */

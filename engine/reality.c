@@ -31,6 +31,9 @@ static MemberState member_state(const MemberNode *member)
         return domain->reason == HOST_REASON_CRASH || domain->reason == HOST_REASON_WATCHDOG
                    ? MEMBER_CRASHED
                    : MEMBER_SHUTDOWN;
+    const Operation *operation = member->group->operation;
+    if (member_is_intended(member) && domain->paused && operation != NULL && !operation->undoing)
+        return MEMBER_STARTING; /* built, and not yet let go */
     gboolean by_group = member->group->paused && member->group->engine->facts.has_groups;
     return domain->paused || by_group ? MEMBER_PAUSED : MEMBER_RUNNING;
 }
@@ -205,8 +208,7 @@ HostAction member_action(const MemberNode *member)
 /* Its domain was being replaced or ended, and nobody is at it any more. */
 static gboolean is_open(const MemberNode *member)
 {
-    return member->owned && member->owned_domid == HOST_DOMID_NONE && member->work == NULL &&
-           !operation_acts(member);
+    return member_is_intended(member) && member->work == NULL && !operation_acts(member);
 }
 
 /* What is left of its domain never ran, or stands still: it is to be ended. */

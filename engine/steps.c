@@ -59,6 +59,19 @@ StepResult step_place(Work *work, GError **error)
     return member_place(member, error) ? STEP_DONE : STEP_FAILED;
 }
 
+/* Somebody else's domain of the member runs without us. */
+StepResult step_end_unless_built(Work *work, GError **error)
+{
+    const MemberNode *member = work->member;
+    if (!member_is_intended(member))
+        return STEP_END;
+    if (member_has_domain(member))
+        return STEP_DONE;
+    g_set_error(error, DOMGRP_ERROR, DOMGRP_ERROR_HOST,
+                "its domain was taken away by another toolstack before it could run");
+    return STEP_FAILED;
+}
+
 StepResult step_unpause(Work *work, GError **error)
 {
     host_of(work)->ops->domain_unpause(host_of(work), work->domid, work->member->shown.uuid,
