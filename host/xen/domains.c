@@ -121,6 +121,13 @@ gboolean domains_find(HostXen *host, guint32 domid, HostDomain *ret_domain)
     return TRUE;
 }
 
+gboolean domains_is_pv(HostXen *host, guint32 domid)
+{
+    xc_domaininfo_t info;
+    return xc_domain_getinfolist(host->xc, domid, 1, &info) == 1 && info.domain == domid &&
+           !(info.flags & XEN_DOMINF_hvm_guest);
+}
+
 gboolean domains_check(HostXen *host, guint32 domid, const char *uuid, HostDomain *ret_domain,
                        GError **error)
 {

@@ -129,6 +129,8 @@ gboolean domains_facts(Host *host, HostFacts *ret_facts, GError **error);
 gboolean domains_list(Host *host, GArray **ret_domains, GError **error);
 /* The domain of @domid in *@ret_domain; FALSE if there is none. */
 gboolean domains_find(HostXen *host, guint32 domid, HostDomain *ret_domain);
+/* Whether @domid is there and has no hardware emulated. */
+gboolean domains_is_pv(HostXen *host, guint32 domid);
 /* DOMAIN_UNKNOWN unless @domid exists and has @uuid. */
 gboolean domains_check(HostXen *host, guint32 domid, const char *uuid, HostDomain *ret_domain,
                        GError **error);
