@@ -373,7 +373,7 @@ void domain_unpause(struct domain *d)
         return;
     for_each_vcpu(d, v) {
         v->is_running = true;
-        v->fake_flushed = false;
+        v->dirty_cpu = 0;
     }
 }
 
@@ -383,8 +383,11 @@ static void schedule(void)
 
     for (struct domain *d = fake.domains; d; d = d->fake_next)
         for_each_vcpu(d, v)
-            if (v->is_running && !vcpu_runnable(v) && v != current && !v->fake_run_on--)
+            if (v->is_running && !vcpu_runnable(v) && v != current && !v->fake_run_on--) {
                 v->is_running = false;
+                if (v != d->vcpu[0]) /* Others are switched away from at once. */
+                    v->dirty_cpu = VCPU_CPU_CLEAN;
+            }
 }
 
 void cpu_relax(void)
@@ -414,7 +417,7 @@ void sync_vcpu_execstate(struct vcpu *v)
 {
     ASSERT(!fake.locks_held);
     ASSERT(!v->is_running && !vcpu_runnable(v)); /* Nor can it become so meanwhile. */
-    v->fake_flushed = true;
+    v->dirty_cpu = VCPU_CPU_CLEAN;
 }
 
 void vcpu_runstate_get(const struct vcpu *v, struct vcpu_runstate_info *info)
@@ -526,7 +529,7 @@ struct domain *fake_domain_new(domid_t domid, const xen_domain_handle_t uuid, un
         d->vcpu[i] = d->vcpu[0] + i;
         d->vcpu[i]->domain = d;
         d->vcpu[i]->fake_run_ns = 1000;
-        d->vcpu[i]->fake_flushed = true;
+        d->vcpu[i]->dirty_cpu = VCPU_CPU_CLEAN;
         if (i)
             d->vcpu[i - 1]->next_in_list = d->vcpu[i];
     }
@@ -554,7 +557,7 @@ void fake_domain_kill(struct domain *d)
     fake_domain_pause(d);
     for_each_vcpu(d, v) { /* domain_kill() waits for them. */
         v->is_running = false;
-        v->fake_flushed = true;
+        v->dirty_cpu = VCPU_CPU_CLEAN;
     }
     d->is_dying = 1;
 }

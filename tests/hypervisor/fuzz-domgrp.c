@@ -259,7 +259,7 @@ static void all_stopped(unsigned int id)
     for (const struct domain *d = fake.domains; d; d = d->fake_next)
         if (d->fake_listed && d->fake_group == (int)id)
             for_each_vcpu(d, v)
-                ASSERT(!v->is_running && v->fake_flushed);
+                ASSERT(!v->is_running && v->dirty_cpu == VCPU_CPU_CLEAN);
 }
 
 /* One entry into the hypervisor for the caller of a slot. */

@@ -137,7 +137,7 @@ static bool stopped(const struct domain *d)
     const struct vcpu *v;
 
     for_each_vcpu(d, v)
-        if (v->is_running || !v->fake_flushed)
+        if (v->is_running || v->dirty_cpu != VCPU_CPU_CLEAN)
             return false;
     return true;
 }

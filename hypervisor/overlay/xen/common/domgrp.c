@@ -347,6 +347,24 @@ int domgrp_set_handle(struct domain *d, const uint8_t *uuid)
     return rc;
 }
 
+/* Of a domain that is paused: is there nothing left to wait for? */
+static bool domain_has_stopped(const struct domain *d)
+{
+    const struct vcpu *v;
+
+    for_each_vcpu ( d, v )
+    {
+        if ( v->is_running )
+            return false;
+
+        smp_rmb(); /* context_saved() clears it last. */
+        if ( read_atomic(&v->dirty_cpu) != VCPU_CPU_CLEAN )
+            return false;
+    }
+
+    return true;
+}
+
 /*
  * Wait until a domain has stopped, holding no lock.  A reference for the time
  * of the wait keeps it from running again when the group is unpaused meanwhile.
@@ -554,6 +572,23 @@ static void pause_report(struct domgrp *g, struct xen_domgrpctl_pause *ret)
     ret->stopped_ns = g->pause.stopped - g->pause.first;
 }
 
+/* Passes over those that need no waiting, as the lock keeps them paused. */
+static struct domain *group_first_to_wait_for(struct domgrp *g)
+{
+    struct domain *d;
+
+    ASSERT(spin_is_locked(&domgrp_lock));
+
+    for_each_member_from ( d, g, g->pause.wait_next )
+    {
+        if ( d == current->domain || !domain_has_stopped(d) )
+            break;
+        g->pause.wait_next = d->domain_id + 1U;
+    }
+
+    return d;
+}
+
 /*
  * Wait for one member after the other.  The lock is dropped while waiting, so
  * that the group must be found again; when that pause is over, start again.
@@ -579,7 +614,7 @@ static int group_wait(unsigned int id, unsigned long serial,
             break;
 
         g->pause.wait_next = max(g->pause.wait_next, next);
-        d = first_from(&g->members, g->pause.wait_next);
+        d = group_first_to_wait_for(g);
         if ( !d )
         {
             pause_report(g, ret);

@@ -17,7 +17,7 @@ struct vcpu {
     struct vcpu *next_in_list;
     bool is_running;
     unsigned int fake_run_on; /* calls of cpu_relax() until it obeys */
-    bool fake_flushed;        /* its state was synced since it last ran */
+    unsigned int dirty_cpu;   /* which holds its state, as lazily switched */
     uint64_t fake_run_ns;
 };
 
@@ -40,6 +40,10 @@ struct domain {
     unsigned int fake_seen;   /* how often a check met it */
     struct domain *fake_next;
 };
+
+#define VCPU_CPU_CLEAN (~0U)
+#define read_atomic(p) (*(p))
+#define smp_rmb() ((void)0)
 
 #define for_each_vcpu(d, v) for ((v) = (d)->vcpu ? (d)->vcpu[0] : NULL; (v); (v) = (v)->next_in_list)
 
