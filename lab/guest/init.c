@@ -557,6 +557,27 @@ static void *keep_shell(void *unused)
     }
 }
 
+/*
+ * A poweroff request that comes while the kernel frees its start-up memory is lost on it, and so
+ * are all later ones (drivers/xen/manage.c): it says so in its log, and the request is obeyed from
+ * here.
+ */
+static int poweroff_was_lost(void)
+{
+    char record[8192];
+    int log = open("/dev/kmsg", O_RDONLY | O_NONBLOCK | O_CLOEXEC), lost = 0;
+    ssize_t n;
+
+    while (log >= 0 && !lost &&
+           ((n = read(log, record, sizeof(record) - 1)) > 0 || (n < 0 && errno == EPIPE))) {
+        record[n > 0 ? n : 0] = 0;
+        lost = strstr(record, "Ignoring Xen toolstack shutdown") != NULL;
+    }
+    if (log >= 0)
+        close(log);
+    return lost;
+}
+
 int main(int argc, char **argv)
 {
     const char *name = strrchr(argv[0], '/');
@@ -580,6 +601,8 @@ int main(int argc, char **argv)
     write_time("data/lab/start");
     load_modules();
     handle_command_line();
+    if (poweroff_was_lost())
+        stop_machine("poweroff", RB_POWER_OFF);
     if (!ready && !ready_withheld)
         say_ready();
     pthread_create(&thread, NULL, dirty_pages, NULL);
