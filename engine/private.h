@@ -163,7 +163,7 @@ HostConfig *config_copy(const HostConfig *config);
 gboolean member_runs(const MemberNode *member); /* it has a domain whose guest has not ended */
 gboolean member_has_domain(const MemberNode *member);
 gboolean member_is_intended(const MemberNode *member); /* its domain is being built, or ended */
-gboolean group_stopped(const Group *group); /* no member runs */
+gboolean group_stopped(const Group *group);            /* no member runs */
 GroupState group_state(const Group *group);
 MemberNode *group_find_member(const Group *group, const char *name_or_uuid); /* or NULL */
 /* The domids of the members that have a domain; an array of guint32. */
