@@ -108,33 +108,44 @@ const Step steps_end[] = {
     {0},
 };
 
+/* clang-format off */
+#define STEPS_BUILD                                                                                \
+    {step_intend, "building", MEMBER_STARTING},                                                    \
+    {step_build, "building", MEMBER_STARTING},                                                     \
+    {step_place, "building", MEMBER_STARTING}
+#define STEPS_RUN                                                                                  \
+    {step_unpause, "starting", MEMBER_STARTING},                                                   \
+    {step_own, "starting", MEMBER_STARTING}
+#define STEPS_DESTROY                                                                              \
+    {step_destroy, "destroying", MEMBER_STOPPING},                                                 \
+    {step_gone, "destroying", MEMBER_STOPPING}
+/* clang-format on */
+
 /* All members are built before the first runs: until then nothing is lost by undoing, and guests
  * that boot do not slow the building of the others. */
 static const Step steps_build[] = {
     {step_end_if_running, NULL, AS_IT_IS},
-    {step_intend, "building", MEMBER_STARTING},
-    {step_build, "building", MEMBER_STARTING},
-    {step_place, "building", MEMBER_STARTING},
+    STEPS_BUILD,
     {0},
 };
 static const Step steps_run[] = {
     {step_end_unless_built, NULL, AS_IT_IS},
-    {step_unpause, "starting", MEMBER_STARTING},
-    {step_own, "starting", MEMBER_STARTING},
+    STEPS_RUN,
     {0},
 };
 
 /* Beginning where the guest has ended and the domain is ours. */
+/* clang-format off */
 #define STEPS_ACT(unless_restart)                                                                  \
-    {step_decide, NULL, AS_IT_IS}, {step_coredump, "dumping its memory", AS_IT_IS},                \
-        {step_keep, NULL, AS_IT_IS}, {step_destroy, "destroying", MEMBER_STOPPING},                \
-        {step_gone, "destroying", MEMBER_STOPPING}, {unless_restart, NULL, MEMBER_STOPPING},       \
-        {step_intend, "building", MEMBER_STARTING}, {step_build, "building", MEMBER_STARTING},     \
-        {step_place, "building", MEMBER_STARTING}, {step_unpause, "starting", MEMBER_STARTING},    \
-        {step_own, "starting", MEMBER_STARTING},                                                   \
-    {                                                                                              \
-        0                                                                                          \
-    }
+    {step_decide, NULL, AS_IT_IS},                                                                 \
+    {step_coredump, "dumping its memory", AS_IT_IS},                                               \
+    {step_keep, NULL, AS_IT_IS},                                                                   \
+    STEPS_DESTROY,                                                                                 \
+    {unless_restart, NULL, MEMBER_STOPPING},                                                       \
+    STEPS_BUILD,                                                                                   \
+    STEPS_RUN,                                                                                     \
+    {0}
+/* clang-format on */
 
 const Step steps_act[] = {STEPS_ACT(step_end_unless_restart)};
 
@@ -152,12 +163,7 @@ static const Step steps_reboot[] = {
     STEPS_ACT(step_fail_unless_restart),
 };
 
-const Step steps_restart[] = {
-    {step_destroy, "destroying", MEMBER_STOPPING}, {step_gone, "destroying", MEMBER_STOPPING},
-    {step_intend, "building", MEMBER_STARTING},    {step_build, "building", MEMBER_STARTING},
-    {step_place, "building", MEMBER_STARTING},     {step_unpause, "starting", MEMBER_STARTING},
-    {step_own, "starting", MEMBER_STARTING},       {0},
-};
+const Step steps_restart[] = {STEPS_DESTROY, STEPS_BUILD, STEPS_RUN, {0}};
 
 const Step steps_publish[] = {{group_step_publish, NULL, AS_IT_IS}, {0}};
 

@@ -5,7 +5,7 @@
  */
 #include "private.h"
 
-#define RETRY_US G_USEC_PER_SEC /* when domains() or a record failed */
+#define RETRY_US G_USEC_PER_SEC /* what failed, or comes without an event */
 
 Work *work_new(Engine *engine, Operation *operation, OperationNode *node, Group *group,
                MemberNode *member, const Step *steps)
