@@ -42,6 +42,7 @@ typedef enum {
     X(VALUE, "VALUE_INVALID", REFUSED, "a value is missing, of the wrong kind or out of range")    \
     X(NAME, "NAME_INVALID", REFUSED, "a name has characters or a length that are not allowed")     \
     X(MEMBER_CONFIG, "MEMBER_CONFIG_INVALID", REFUSED, "xl refuses a member's configuration")      \
+    X(ORDER, "ORDER_INVALID", REFUSED, "an order has a cycle or names what is no member")          \
     X(MEMBER_DUPLICATE, "MEMBER_DUPLICATE", REFUSED, "a member is listed twice")                   \
     X(NAME_TAKEN, "NAME_TAKEN", REFUSED, "a name is in use")                                       \
     X(UUID_TAKEN, "UUID_TAKEN", REFUSED, "a UUID is in use")                                       \
@@ -63,6 +64,8 @@ typedef enum {
     X(PARTLY, "PARTLY_DONE", PARTLY, "an operation failed on some members")                        \
     X(TIMEOUT, "TIMED_OUT", PARTLY, "something took longer than allowed")                          \
     X(CANCELLED, "CANCELLED", PARTLY, "an operation was cancelled")                                \
+    X(INTERRUPTED, "INTERRUPTED", PARTLY, "the daemon ended in the middle of an operation")        \
+    X(LOST, "LOST_WITH_HOST", PARTLY, "the host went down in the middle of an operation")          \
     X(HOST, "HOST_FAILED", PARTLY, "libxl, xenstore or the hypervisor failed")                     \
     X(STORE, "STORE_FAILED", REFUSED, "the database cannot be read or written")                    \
     X(LOCKED, "DAEMON_RUNNING", REFUSED, "another daemon owns this host's groups")                 \

@@ -126,7 +126,7 @@ static Operation *definition_create(Api *api, JsonObject *definition, const Grou
         .n_members = file->n_members,
         .members = files,
     };
-    return engine_create(api_engine(api), &engine_definition, error);
+    return engine_create(api_engine(api), &engine_definition, NULL, error);
 }
 
 static JsonNode *group_create(ApiCall *call, Api *api, GError **error)
@@ -200,8 +200,8 @@ static JsonNode *group_destroy(ApiCall *call, Api *api, GError **error)
 
 static JsonNode *group_join(ApiCall *call, Api *api, GError **error)
 {
-    return task_reference(
-        engine_join(api_engine(api), api_call_string(call, 0), api_call_string(call, 1), error));
+    return task_reference(engine_join(api_engine(api), api_call_string(call, 0),
+                                      api_call_string(call, 1), NULL, error));
 }
 
 /* -- tasks, events, the host -- */

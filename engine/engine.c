@@ -241,7 +241,8 @@ static void add_file(Operation *operation, const EngineMemberFile *file)
     g_strlcpy(node->shown.name, name, sizeof node->shown.name);
 }
 
-Operation *engine_create(Engine *engine, const EngineDefinition *definition, GError **error)
+Operation *engine_create(Engine *engine, const EngineDefinition *definition,
+                         const EngineOptions *options, GError **error)
 {
     char uuid[DOMGRP_UUID_TEXT];
     if (!check_definition(engine, definition, uuid, error))
@@ -369,7 +370,8 @@ static gboolean check_join(const Group *group, const Group *other, const HostDom
     return other == NULL || other->operation == NULL || fail_busy(other, error);
 }
 
-Operation *engine_join(Engine *engine, const char *name, const char *text, GError **error)
+Operation *engine_join(Engine *engine, const char *name, const char *text,
+                       const EngineOptions *options, GError **error)
 {
     HostDomain domain;
     Group *group = engine_group_lookup(engine, name, error);

@@ -32,6 +32,7 @@ typedef struct Operation Operation;
     X(RUNNING, "running")   /* every member runs */                                                \
     X(PARTIAL, "partial")   /* some members run */                                                 \
     X(PAUSED, "paused")     /* the group is paused */                                              \
+    X(FAILED, "failed")     /* its members failed too often: it waits for an operator */           \
     X(DEFAULT, "default")   /* a default group, which has no state */
 
 #define MEMBER_STATES(X)                                                                           \
@@ -114,6 +115,9 @@ typedef struct {
     char name[DOMGRP_NAME_MAX + 1];
     Outcome outcome;
     const char *doing;   /* what happens now: "building", "waiting for the guest"; or NULL */
+    const char *seen;    /* what its probe saw last, while it waits for that; or NULL */
+    guint tier;          /* of the order, the first is 1; as an operation in this direction goes */
+    const char *ready;   /* the probe that this operation waits for; NULL: none */
     const GError *error; /* why it failed, or NULL */
 } OperationMember;
 
@@ -122,8 +126,12 @@ typedef struct {
     OperationKind kind;
     char group_uuid[DOMGRP_UUID_TEXT];
     const char *group_name;
-    gint64 began_us;          /* wall clock, since 1970 */
-    gint64 ended_us;          /* 0 while it runs */
+    gint64 began_us; /* wall clock, since 1970 */
+    gint64 ended_us; /* 0 while it runs */
+    gboolean queued; /* it waits for another operation on its group to end */
+    gboolean dry_run;
+    DomgrpPolicy policy;
+    const char *plan;         /* what is done to each member: "build, start"; NULL: to the group */
     double progress;          /* 0 to 1 */
     const GError *error;      /* NULL while it runs and when it succeeded */
     const GPtrArray *members; /* of OperationMember */
@@ -183,25 +191,37 @@ typedef struct {
 
 typedef struct {
     const char *name;
-    const char *uuid;      /* NULL: a new one */
-    const char *text;      /* the group file */
-    const char *directory; /* that xl.cfg's relative paths start from: the caller's */
+    const char *uuid;               /* NULL: a new one */
+    const char *text;               /* the group file */
+    const char *directory;          /* that xl.cfg's relative paths start from: the caller's */
+    const DomgrpSettings *settings; /* copied; NULL: none */
     guint n_members;
     const EngineMemberFile *members;
 } EngineDefinition;
 
 typedef struct {
-    guint timeout_s;   /* per member, for SHUTDOWN and REBOOT; 0: the default, 300 s */
-    gboolean fallback; /* ask by ACPI where the guest has no PV drivers */
+    guint timeout_s;     /* per member, for SHUTDOWN and REBOOT; 0: its own, else 300 s */
+    gboolean fallback;   /* ask by ACPI where the guest has no PV drivers */
+    DomgrpPolicy policy; /* CREATE, START, SHUTDOWN, REBOOT, DESTROY; DEFAULT: the group's */
+    gboolean wait;       /* for the operations that run on the group, instead of being refused */
+    gboolean dry_run;    /* check, plan, and change nothing */
 } EngineOptions;
 
 /* Defines a group and starts it; if anything fails, neither is left behind. */
-Operation *engine_create(Engine *engine, const EngineDefinition *definition, GError **error);
+Operation *engine_create(Engine *engine, const EngineDefinition *definition,
+                         const EngineOptions *options, GError **error);
 /* START, SHUTDOWN, REBOOT, DESTROY, DELETE, PAUSE, UNPAUSE. @options may be NULL. */
 Operation *engine_operate(Engine *engine, OperationKind kind, const char *group,
                           const EngineOptions *options, GError **error);
 /* Moves the running domain @domain (name, domid or UUID) into @group, for good. */
-Operation *engine_join(Engine *engine, const char *group, const char *domain, GError **error);
+Operation *engine_join(Engine *engine, const char *group, const char *domain,
+                       const EngineOptions *options, GError **error);
+/*
+ * Cancels the operation @uuid: one that is queued ends; one that runs does
+ * what its policy says of a failure, and ends with CANCELLED. GROUP_STATE if
+ * it is over, is being undone already, or cannot be cancelled any more.
+ */
+gboolean engine_cancel(Engine *engine, const char *uuid, GError **error);
 
 G_END_DECLS
 

@@ -21,6 +21,7 @@
 
 #include "domgrp-error.h"
 #include "domgrp-name.h"
+#include "domgrp-settings.h"
 
 G_BEGIN_DECLS
 
@@ -56,6 +57,7 @@ typedef struct {
     gboolean paused;  /* by a toolstack (xl pause) */
     gboolean shutdown;
     gboolean dying;
+    gboolean asked;    /* a toolstack has asked its guest to end (xl shutdown, xl reboot) */
     HostReason reason; /* if shutdown */
     guint64 memory_kib;
     guint64 cpu_time_us;
@@ -116,6 +118,15 @@ typedef struct {
 } HostRecord;
 
 typedef enum { HOST_SHUTDOWN_POWEROFF, HOST_SHUTDOWN_REBOOT } HostShutdown;
+
+/* One look at whether a member is ready. */
+typedef struct {
+    const DomgrpProbe *probe; /* TCP, XENSTORE or EXEC; copied */
+    guint32 domid;
+    const char *uuid;
+    const char *member; /* names, for a program */
+    const char *group;
+} HostProbe;
 
 /* @error is NULL on success and belongs to the caller of the callback. */
 typedef void (*HostDone)(gpointer data, const GError *error);
@@ -188,6 +199,25 @@ typedef struct {
     /* Dumps a dead domain's memory to the host's place for core dumps. */
     void (*domain_coredump)(Host *host, guint32 domid, const char *uuid, HostDone done,
                             gpointer data);
+
+    /*
+     * Starts a domain whose guest asked for a soft reset again in place, paused, with @json;
+     * its domid stays. NOT_SUPPORTED if it cannot be done; the domain is as it was then.
+     */
+    void (*domain_soft_reset)(Host *host, guint32 domid, const char *uuid, const char *json,
+                              HostDone done, gpointer data);
+
+    /*
+     * -- readiness: one attempt, which ends when it is known whether the member is ready, at the
+     * latest after @timeout_us. The error says what was seen ("connection refused",
+     * "data/ready is \"0\"", "exit status 1: no queue"), cleaned of what a guest could put there.
+     * A XENSTORE probe waits for the key all that time; a program that has not ended is killed --
+     */
+    /* Returns a handle for probe_cancel(), never 0. */
+    guint (*probe)(Host *host, const HostProbe *probe, gint64 timeout_us, HostDone done,
+                   gpointer data);
+    /* Its callback does not come any more; what it began is ended. */
+    void (*probe_cancel)(Host *host, guint handle);
 
     /* -- xenstore records, asynchronous -- */
     /* Writes /domgrp/<uuid> and the directories of the @domids that are its running members. */

@@ -33,17 +33,33 @@ typedef struct {
     char *name;
     guint32 id;                     /* the hypervisor's id when it was last seen, 0 if none */
     char *text;                     /* the group file as it was given, for people */
+    char *settings;                 /* domgrp_settings_to_text() of its present members */
     gboolean paused;                /* paused by an operator */
+    gboolean failed;                /* members failed too often: it waits for an operator */
     char boot_id[DOMGRP_UUID_TEXT]; /* the boot of which ours, domid, id and paused speak */
     GPtrArray *members;             /* of JournalMember, in the order of the group file */
 } JournalGroup;
 
-/* What became of one operation, for the history. */
+/* A member of an operation: which domain it had when that began, and what became of it. */
+typedef struct {
+    char uuid[DOMGRP_UUID_TEXT];
+    char *name;
+    guint32 domid; /* HOST_DOMID_NONE if it had none */
+    char *outcome; /* "done", "failed"...; NULL until the operation has ended */
+    char *error;   /* why it failed, or NULL */
+} JournalOperationMember;
+
+/* An operation: what a restart needs to finish or undo it, and the history. */
 typedef struct {
     char uuid[DOMGRP_UUID_TEXT]; /* the operation's own */
     char group_uuid[DOMGRP_UUID_TEXT];
     char *group_name;
-    char *kind;          /* "start", "shutdown"... */
+    char boot_id[DOMGRP_UUID_TEXT]; /* of the host when it began */
+    char *kind;                     /* "start", "shutdown"... */
+    char *policy;                   /* "rollback", "continue", "stop" */
+    char *options;       /* the engine's own words for how it was asked for; may be NULL */
+    gboolean began;      /* FALSE: it waits for another one to end, and has no members yet */
+    GPtrArray *members;  /* of JournalOperationMember, in the order of the group file */
     gint64 began_us;     /* wall clock, since 1970 */
     gint64 ended_us;     /* 0 while it runs */
     char *error_name;    /* NULL if it succeeded */
@@ -53,8 +69,12 @@ typedef struct {
 JournalMember *journal_member_new(void);
 void journal_member_free(JournalMember *member);
 JournalGroup *journal_group_new(void);
+JournalGroup *journal_group_copy(const JournalGroup *from);
 void journal_group_free(JournalGroup *group);
+JournalOperationMember *journal_operation_member_new(void);
+void journal_operation_member_free(JournalOperationMember *member);
 JournalOperation *journal_operation_new(void);
+JournalOperation *journal_operation_copy(const JournalOperation *from);
 void journal_operation_free(JournalOperation *operation);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(JournalMember, journal_member_free)
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(JournalGroup, journal_group_free)
@@ -70,7 +90,10 @@ typedef struct {
     /* Writes one member's ours and domid: the hot path of start and reboot. */
     gboolean (*member_put_owner)(Journal *journal, const char *group_uuid, const char *member_uuid,
                                  gboolean ours, guint32 domid, GError **error);
-    /* Opens or closes an operation (by its UUID); the oldest beyond a bound are dropped. */
+    /*
+     * Writes an operation whole, in place of what was kept under its UUID; of those that have
+     * ended the oldest beyond a bound are dropped.
+     */
     gboolean (*operation_put)(Journal *journal, const JournalOperation *operation, GError **error);
     /* The newest @limit operations, newest first, an array of JournalOperation. */
     gboolean (*operations)(Journal *journal, guint limit, GPtrArray **ret_operations,

@@ -30,37 +30,6 @@ static void entry_free(gpointer data)
     g_free(entry);
 }
 
-static JournalGroup *copy_group(const JournalGroup *from)
-{
-    JournalGroup *group = journal_group_new();
-    memcpy(group->uuid, from->uuid, sizeof group->uuid);
-    memcpy(group->boot_id, from->boot_id, sizeof group->boot_id);
-    group->name = g_strdup(from->name);
-    group->text = g_strdup(from->text);
-    group->id = from->id;
-    group->paused = from->paused;
-    for (guint i = 0; i < from->members->len; i++) {
-        const JournalMember *kept = from->members->pdata[i];
-        JournalMember *member = journal_member_new();
-        *member = *kept;
-        member->name = g_strdup(kept->name);
-        member->json = g_strdup(kept->json);
-        g_ptr_array_add(group->members, member);
-    }
-    return group;
-}
-
-static JournalOperation *copy_operation(const JournalOperation *from)
-{
-    JournalOperation *operation = journal_operation_new();
-    *operation = *from;
-    operation->group_name = g_strdup(from->group_name);
-    operation->kind = g_strdup(from->kind);
-    operation->error_name = g_strdup(from->error_name);
-    operation->error_message = g_strdup(from->error_message);
-    return operation;
-}
-
 /* -- reading -- */
 
 static gint find_group(GPtrArray *groups, const char *uuid)
@@ -97,7 +66,7 @@ static void play_group(GPtrArray *groups, const Entry *entry)
     if (index >= 0)
         g_ptr_array_remove_index(groups, (guint)index);
     if (entry->group != NULL)
-        g_ptr_array_add(groups, copy_group(entry->group));
+        g_ptr_array_add(groups, journal_group_copy(entry->group));
 }
 
 static GPtrArray *play(JournalSim *journal)
@@ -122,9 +91,9 @@ static GPtrArray *play_operations(JournalSim *journal)
             k++;
         if (k < operations->len) {
             journal_operation_free(operations->pdata[k]);
-            operations->pdata[k] = copy_operation(entry->operation);
+            operations->pdata[k] = journal_operation_copy(entry->operation);
         } else {
-            g_ptr_array_add(operations, copy_operation(entry->operation));
+            g_ptr_array_add(operations, journal_operation_copy(entry->operation));
         }
     }
     return operations;
@@ -172,7 +141,7 @@ static gboolean write_entry(JournalSim *journal, const char *call, Entry *entry,
 static gboolean sim_group_put(Journal *base, const JournalGroup *group, GError **error)
 {
     Entry *entry = g_new0(Entry, 1);
-    entry->group = copy_group(group);
+    entry->group = journal_group_copy(group);
     return write_entry((JournalSim *)base, "journal_group_put", entry, error);
 }
 
@@ -197,7 +166,7 @@ static gboolean sim_member_put_owner(Journal *base, const char *group_uuid, cons
 static gboolean sim_operation_put(Journal *base, const JournalOperation *operation, GError **error)
 {
     Entry *entry = g_new0(Entry, 1);
-    entry->operation = copy_operation(operation);
+    entry->operation = journal_operation_copy(operation);
     return write_entry((JournalSim *)base, "journal_operation_put", entry, error);
 }
 

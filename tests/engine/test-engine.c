@@ -83,7 +83,7 @@ static void run_task(World *world, char **words, GString *out)
 static void run_join(World *world, char **words, GString *out)
 {
     g_autoptr(GError) error = NULL;
-    world->last = engine_join(world->engine, words[1], words[2], &error);
+    world->last = engine_join(world->engine, words[1], words[2], NULL, &error);
     if (world->last == NULL)
         print_error(world, error, out);
 }

@@ -136,12 +136,12 @@ static void act_unpause(World *world, guint n)
 
 static void act_join(World *world, guint n)
 {
-    world->last = engine_join(world->engine, "shop", "cache", NULL);
+    world->last = engine_join(world->engine, "shop", "cache", NULL, NULL);
 }
 
 static void act_leave(World *world, guint n)
 {
-    world->last = engine_join(world->engine, DOMGRP_NAME_NULL, "db", NULL);
+    world->last = engine_join(world->engine, DOMGRP_NAME_NULL, "db", NULL, NULL);
 }
 
 static void act_guest_reboot(World *world, guint n)

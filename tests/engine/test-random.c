@@ -46,7 +46,7 @@ static void happen_operate(World *world)
 static void happen_join(World *world)
 {
     static const char *const targets[] = {"shop", "post", DOMGRP_NAME_NULL};
-    engine_join(world->engine, any(targets, 3), any(members, 4), NULL);
+    engine_join(world->engine, any(targets, 3), any(members, 4), NULL, NULL);
 }
 
 static void happen_guest(World *world)

@@ -112,7 +112,7 @@ Operation *world_create(World *world, const char *group, const char *const *name
                                    .directory = "/",
                                    .n_members = n,
                                    .members = files};
-    world->last = engine_create(world->engine, &definition, error);
+    world->last = engine_create(world->engine, &definition, NULL, error);
     return world->last;
 }
 
