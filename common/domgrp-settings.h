@@ -109,6 +109,9 @@ DomgrpSettings *domgrp_settings_new(void);
 void domgrp_settings_free(DomgrpSettings *settings);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(DomgrpSettings, domgrp_settings_free)
 
+/* A copy of its own. */
+DomgrpSettings *domgrp_settings_copy(const DomgrpSettings *settings);
+
 /* Whether @key is one of those above; and whether its value is a list of strings or one. */
 gboolean domgrp_settings_has_key(const char *key, gboolean *ret_is_list);
 /* A key to name in messages and manuals, by number from 0; NULL after the last. */

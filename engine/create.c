@@ -203,6 +203,9 @@ StepResult create_check(Work *work, GError **error)
     if (!check_running(operation, error) || !check_memory(operation, error))
         return STEP_FAILED;
     add_members(operation);
+    if (!group_order(operation->group, error))
+        return STEP_FAILED;
+    operation_plan(operation);
     return STEP_DONE;
 }
 

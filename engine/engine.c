@@ -34,6 +34,14 @@ const char *outcome_name(Outcome outcome)
 }
 #undef NAME_ROW
 
+Outcome outcome_lookup(const char *name)
+{
+    for (Outcome outcome = 0; outcome < OUTCOME_COUNT; outcome++)
+        if (g_strcmp0(outcome_name(outcome), name) == 0)
+            return outcome;
+    return OUTCOME_PENDING;
+}
+
 /* -- the object -- */
 
 Engine *engine_new(Host *host, Journal *journal, const EngineListener *listener, gpointer data,
@@ -104,6 +112,13 @@ void engine_remove_group(Group *group)
     if (group->operation != NULL)
         for (guint i = 0; i < group->operation->members->len; i++)
             ((OperationNode *)group->operation->members->pdata[i])->member = NULL;
+    for (guint i = 0; i < engine->operations->len; i++) {
+        Operation *operation = engine->operations->pdata[i];
+        if (operation->queued && operation->group == group)
+            operation->group = NULL; /* it finds out when its turn comes */
+        if (operation->queued && operation->other == group)
+            operation->other = NULL;
+    }
     g_hash_table_steal(engine->groups, group->uuid);
     if (group->defined && listener->group_removed != NULL)
         listener->group_removed(engine->listener_data, group->uuid, group->name);
@@ -189,6 +204,12 @@ Operation *engine_operation_lookup(Engine *engine, const char *uuid, GError **er
 
 /* -- what is refused at once -- */
 
+static gboolean check_policy(OperationKind kind, const EngineOptions *options, GError **error)
+{
+    return options == NULL || options->policy == DOMGRP_POLICY_DEFAULT ||
+           domgrp_policy_check(kinds[kind].name, options->policy, error);
+}
+
 static gboolean check_definition(Engine *engine, const EngineDefinition *definition,
                                  char ret_uuid[DOMGRP_UUID_TEXT], GError **error)
 {
@@ -245,13 +266,21 @@ Operation *engine_create(Engine *engine, const EngineDefinition *definition,
                          const EngineOptions *options, GError **error)
 {
     char uuid[DOMGRP_UUID_TEXT];
-    if (!check_definition(engine, definition, uuid, error))
+    if (!check_definition(engine, definition, uuid, error) ||
+        !check_policy(OPERATION_CREATE, options, error))
         return NULL;
 
     Group *group = group_new(engine, uuid, definition->name);
     group->text = g_strdup(definition->text);
     g_hash_table_insert(engine->groups, group->uuid, group);
-    Operation *operation = operation_new(engine, OPERATION_CREATE, group, NULL, error);
+    if (definition->settings != NULL) {
+        domgrp_settings_free(group->settings);
+        group->settings = domgrp_settings_copy(definition->settings);
+    }
+    OperationRequest request = {.kind = OPERATION_CREATE, .group = group};
+    if (options != NULL)
+        request.options = *options;
+    Operation *operation = operation_new(engine, &request, error);
     if (operation == NULL) {
         engine_remove_group(group);
         return NULL;
@@ -262,28 +291,57 @@ Operation *engine_create(Engine *engine, const EngineDefinition *definition,
     return operation;
 }
 
-static gboolean fail_busy(const Group *group, GError **error)
+static gboolean fail_busy(const Operation *operation, GError **error)
 {
-    const Operation *operation = group->next != NULL ? group->next : group->operation;
     g_set_error(error, DOMGRP_ERROR, DOMGRP_ERROR_GROUP_BUSY,
-                "%s is busy: its %s runs (task %s); wait until it is done", group->name,
-                kinds[operation->kind].name, operation->uuid);
+                "%s is busy: its %s %s (task %s); wait until it is done, or have --wait do so",
+                operation->group_name, kinds[operation->kind].name,
+                operation->queued ? "is queued" : "runs", operation->uuid);
+    return FALSE;
+}
+
+/* Whether one that cannot begin now may wait. */
+static gboolean check_queue(Engine *engine, const Operation *ahead, const Group *group,
+                            const EngineOptions *options, GError **error)
+{
+    if (options == NULL || !options->wait)
+        return fail_busy(ahead, error);
+    guint queued = 0;
+    for (guint i = 0; i < engine->operations->len; i++) {
+        const Operation *operation = engine->operations->pdata[i];
+        queued += operation->queued && operation->group == group;
+    }
+    if (queued < ENGINE_MAX_QUEUED)
+        return TRUE;
+    g_set_error(error, DOMGRP_ERROR, DOMGRP_ERROR_GROUP_LIMIT,
+                "%d operations wait for %s already: cancel some of them (\"domgrp task list\")",
+                ENGINE_MAX_QUEUED, group->name);
     return FALSE;
 }
 
 static gboolean check_operate(const Group *group, OperationKind kind, GError **error)
 {
-    if (group->is_default) {
-        g_set_error(error, DOMGRP_ERROR, DOMGRP_ERROR_GROUP_DEFAULT,
-                    "%s is a default group: %s is for groups made by \"domgrp create\"",
-                    group->name, kinds[kind].name);
-        return FALSE;
-    }
-    const Operation *running = group->operation;
-    if (running == NULL)
+    if (!group->is_default)
         return TRUE;
-    gboolean gives_way = kinds[kind].supersedes && kinds[running->kind].waits;
-    return (gives_way && group->next == NULL) || fail_busy(group, error);
+    g_set_error(error, DOMGRP_ERROR, DOMGRP_ERROR_GROUP_DEFAULT,
+                "%s is a default group: %s is for groups made by \"domgrp create\"", group->name,
+                kinds[kind].name);
+    return FALSE;
+}
+
+/* What runs and only waits for guests makes way for what ends them anyway. */
+static gboolean gives_way(const Group *group, OperationKind kind, const EngineOptions *options)
+{
+    const Operation *running = group->operation;
+    if (!kinds[kind].supersedes || running == NULL || !kinds[running->kind].waits ||
+        running->error != NULL || running->undoing || (options != NULL && options->dry_run))
+        return FALSE;
+    for (guint i = 0; i < group->engine->operations->len; i++) {
+        const Operation *other = group->engine->operations->pdata[i];
+        if (other->queued && other->group == group && kinds[other->kind].supersedes)
+            return FALSE;
+    }
+    return TRUE;
 }
 
 Operation *engine_operate(Engine *engine, OperationKind kind, const char *name,
@@ -292,22 +350,59 @@ Operation *engine_operate(Engine *engine, OperationKind kind, const char *name,
     g_return_val_if_fail(kind > OPERATION_CREATE && kind < OPERATION_JOIN, NULL);
     Group *group = engine_group_lookup(engine, name, error);
     if (group == NULL || !reality_read(engine, FALSE, error) ||
-        !check_operate(group, kind, error) ||
-        (kinds[kind].allowed != NULL && !kinds[kind].allowed(group, error)))
+        !check_operate(group, kind, error) || !check_policy(kind, options, error))
         return NULL;
 
-    Operation *running = group->operation;
-    Operation *operation = operation_new(engine, kind, group, NULL, error);
-    if (operation == NULL)
+    const Operation *ahead = operation_ahead(engine, group, NULL);
+    Operation *superseded = gives_way(group, kind, options) ? group->operation : NULL;
+    if (ahead != NULL && superseded == NULL && !check_queue(engine, ahead, group, options, error))
         return NULL;
+    if ((ahead == NULL || superseded != NULL) && kinds[kind].allowed != NULL &&
+        !kinds[kind].allowed(group, error))
+        return NULL;
+
+    OperationRequest request = {.kind = kind, .group = group};
     if (options != NULL)
-        operation->options = *options;
-    if (running != NULL)
-        operation_cancel(running,
-                         g_error_new(DOMGRP_ERROR, DOMGRP_ERROR_CANCELLED,
-                                     "%s of %s was cancelled by %s", kinds[running->kind].name,
-                                     group->name, kinds[kind].name));
+        request.options = *options;
+    Operation *operation = operation_new(engine, &request, error);
+    if (operation != NULL && superseded != NULL)
+        operation_supersede(superseded, g_error_new(DOMGRP_ERROR, DOMGRP_ERROR_CANCELLED,
+                                                    "%s of %s was cancelled by %s",
+                                                    kinds[superseded->kind].name, group->name,
+                                                    kinds[kind].name));
     return operation;
+}
+
+gboolean engine_cancel(Engine *engine, const char *uuid, GError **error)
+{
+    Operation *operation = engine_operation_lookup(engine, uuid, error);
+    if (operation == NULL)
+        return FALSE;
+    const char *kind = kinds[operation->kind].name;
+    const char *why = NULL;
+    if (operation_is_over(operation))
+        why = "is over";
+    else if (operation->undoing)
+        why = "is being undone already";
+    else if (operation->error != NULL || operation->cause != NULL)
+        why = "is ending already";
+    else if (!operation->queued && kinds[operation->kind].plan == NULL)
+        why = "takes but a moment and cannot be cancelled";
+    if (why != NULL) {
+        g_set_error(error, DOMGRP_ERROR, DOMGRP_ERROR_GROUP_STATE, "the %s of %s %s", kind,
+                    operation->group_name, why);
+        return FALSE;
+    }
+    GError *cancelled = g_error_new(DOMGRP_ERROR, DOMGRP_ERROR_CANCELLED, "%s of %s was cancelled",
+                                    kind, operation->group_name);
+    if (operation->queued) {
+        operation->error = cancelled;
+        operation_end(operation);
+    } else {
+        operation_cancel(operation, cancelled);
+    }
+    engine_turn(engine);
+    return TRUE;
 }
 
 /* The domain that @text names, as domains() lists it. */
@@ -365,9 +460,14 @@ static gboolean check_join(const Group *group, const Group *other, const HostDom
                     ENGINE_MAX_MEMBERS);
         return FALSE;
     }
-    if (group->operation != NULL)
-        return fail_busy(group, error);
-    return other == NULL || other->operation == NULL || fail_busy(other, error);
+    return TRUE;
+}
+
+/* The group that the domain of @uuid is to be taken from, if it is one that is kept. */
+static Group *group_of_domain(Engine *engine, const char *uuid)
+{
+    const MemberNode *member = g_hash_table_lookup(engine->members, uuid);
+    return member != NULL ? member->group : NULL;
 }
 
 Operation *engine_join(Engine *engine, const char *name, const char *text,
@@ -379,14 +479,27 @@ Operation *engine_join(Engine *engine, const char *name, const char *text,
         !lookup_domain(engine, text, &domain, error))
         return NULL;
 
-    const MemberNode *member = g_hash_table_lookup(engine->members, domain.uuid);
-    Group *other = member != NULL ? member->group : NULL;
+    Group *other = group_of_domain(engine, domain.uuid);
     if (!check_join(group, other, &domain, text, error))
         return NULL;
-    Operation *operation = operation_new(engine, OPERATION_JOIN, group, other, error);
-    if (operation == NULL)
+    const Operation *ahead = operation_ahead(engine, group, other);
+    if (ahead != NULL && !check_queue(engine, ahead, group, options, error))
         return NULL;
-    memcpy(operation->domain_uuid, domain.uuid, sizeof operation->domain_uuid);
+    OperationRequest request = {
+        .kind = OPERATION_JOIN, .group = group, .other = other, .domain = &domain};
+    if (options != NULL)
+        request.options = *options;
+    return operation_new(engine, &request, error);
+}
+
+gboolean engine_admit_join(Operation *operation, GError **error)
+{
+    HostDomain domain;
+    Engine *engine = operation->engine;
+    if (!reality_read(engine, FALSE, error) ||
+        !lookup_domain(engine, operation->domain_uuid, &domain, error))
+        return FALSE;
+    operation->other = group_of_domain(engine, domain.uuid);
     operation->domid = domain.domid;
-    return operation;
+    return check_join(operation->group, operation->other, &domain, operation->domain_uuid, error);
 }

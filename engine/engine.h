@@ -106,7 +106,8 @@ typedef struct {
     GroupState state;
     Operation *operation;     /* the one that runs, or NULL */
     const GPtrArray *members; /* of Member */
-    guint64 memory_kib;       /* of all members that have a domain */
+    const DomgrpSettings *settings;
+    guint64 memory_kib; /* of all members that have a domain */
     guint64 cpu_time_us;
 } GroupInfo;
 

@@ -25,6 +25,7 @@ MemberNode *member_new(Group *group, const HostConfig *config)
     member->domain.domid = HOST_DOMID_NONE;
     member->next.domid = HOST_DOMID_NONE;
     member->kept_domid = HOST_DOMID_NONE;
+    member->failed_domid = HOST_DOMID_NONE;
     member->needs = g_ptr_array_new();
     member->shown.domid = HOST_DOMID_NONE;
     if (config != NULL) {
@@ -52,7 +53,9 @@ Group *group_new(Engine *engine, const char *uuid, const char *name)
     group->engine = engine;
     g_strlcpy(group->uuid, uuid, sizeof group->uuid);
     group->name = g_strdup(name);
+    group->settings = domgrp_settings_new();
     group->members = g_ptr_array_new_with_free_func((GDestroyNotify)member_free);
+    group->failures = g_array_new(FALSE, FALSE, sizeof(gint64));
     group->told = GROUP_STATE_COUNT;
     return group;
 }
@@ -60,6 +63,8 @@ Group *group_new(Engine *engine, const char *uuid, const char *name)
 void group_free(Group *group)
 {
     g_ptr_array_unref(group->members);
+    g_array_unref(group->failures);
+    domgrp_settings_free(group->settings);
     g_free(group->name);
     g_free(group->text);
     g_free(group);
@@ -68,6 +73,16 @@ void group_free(Group *group)
 gboolean member_is_intended(const MemberNode *member)
 {
     return member->owned && member->owned_domid == HOST_DOMID_NONE;
+}
+
+gboolean member_is_ending(const MemberNode *member)
+{
+    return !member->owned && member->owned_domid != HOST_DOMID_NONE;
+}
+
+const DomgrpMemberSettings *member_settings(const MemberNode *member)
+{
+    return domgrp_settings_lookup(member->group->settings, member->shown.name);
 }
 
 gboolean member_has_domain(const MemberNode *member)
@@ -131,17 +146,52 @@ GroupState group_state(const Group *group)
 {
     if (group->is_default)
         return GROUP_DEFAULT;
-    if (group->operation != NULL && group->operation->undoing)
-        return GROUP_STOPPING;
-    if (group->operation != NULL && kinds[group->operation->kind].during != GROUP_STATE_COUNT)
-        return kinds[group->operation->kind].during;
+    const Operation *operation = group->operation;
+    const Kind *kind = operation != NULL ? &kinds[operation->kind] : NULL;
+    GroupState meanwhile = GROUP_STATE_COUNT;
+    if (kind != NULL && !operation->options.dry_run)
+        meanwhile = operation->undoing ? kind->undoing : kind->during;
+    if (meanwhile != GROUP_STATE_COUNT)
+        return meanwhile;
     if (group->paused)
         return GROUP_PAUSED;
+    if (group->failed)
+        return GROUP_FAILED;
 
     guint running = group_running(group);
     if (running == 0)
         return GROUP_STOPPED;
     return running == group->members->len ? GROUP_RUNNING : GROUP_PARTIAL;
+}
+
+/* -- order -- */
+
+gboolean group_order(Group *group, GError **error)
+{
+    guint n = group->members->len;
+    g_autofree const char **names = g_new(const char *, n + 1);
+    for (guint i = 0; i < n; i++)
+        names[i] = ((Member *)group->members->pdata[i])->name;
+    g_autoptr(Order) order = order_new(group->name, n, names, group->settings, error);
+    if (order == NULL)
+        return FALSE;
+    for (guint i = 0; i < n; i++) {
+        MemberNode *member = group->members->pdata[i];
+        guint n_needs;
+        const guint *needs = order_needs(order, i, &n_needs);
+        g_ptr_array_set_size(member->needs, 0);
+        for (guint k = 0; k < n_needs; k++)
+            g_ptr_array_add(member->needs, group->members->pdata[needs[k]]);
+    }
+    return TRUE;
+}
+
+void group_forgive(Group *group)
+{
+    group->doubt = group->doubt || group->failed;
+    group->failed = FALSE;
+    group->stop_wanted = FALSE;
+    g_array_set_size(group->failures, 0);
 }
 
 void group_get_info(const Group *group, GroupInfo *ret_info)
@@ -154,6 +204,7 @@ void group_get_info(const Group *group, GroupInfo *ret_info)
         .state = group_state(group),
         .operation = group->operation,
         .members = group->members,
+        .settings = group->settings,
     };
     memcpy(info.uuid, group->uuid, sizeof info.uuid);
     for (guint i = 0; i < group->members->len; i++) {
@@ -174,7 +225,9 @@ gboolean group_store(Group *group, GError **error)
     record->name = g_strdup(group->name);
     record->id = group->id;
     record->text = g_strdup(group->text);
+    record->settings = domgrp_settings_to_text(group->settings);
     record->paused = group->paused;
+    record->failed = group->failed;
     memcpy(record->boot_id, engine->facts.boot_id, sizeof record->boot_id);
 
     for (guint i = 0; i < group->members->len; i++) {

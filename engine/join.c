@@ -140,6 +140,27 @@ StepResult join_unpublish(Work *work, GError **error)
     return STEP_CALL;
 }
 
+/* What @from says of a member that leaves is forgotten; returns what it said before. */
+static DomgrpSettings *leave_settings(Group *from, const MemberNode *member)
+{
+    if (from == NULL)
+        return NULL;
+    DomgrpSettings *before = domgrp_settings_copy(from->settings);
+    domgrp_settings_remove(from->settings, member->shown.name);
+    group_order(from, NULL);
+    g_ptr_array_set_size(member->needs, 0);
+    return before;
+}
+
+static void return_settings(Group *from, DomgrpSettings *settings)
+{
+    if (from == NULL)
+        return;
+    domgrp_settings_free(from->settings);
+    from->settings = settings;
+    group_order(from, NULL);
+}
+
 StepResult join_commit(Work *work, GError **error)
 {
     Operation *operation = work->operation;
@@ -159,13 +180,16 @@ StepResult join_commit(Work *work, GError **error)
     member->group = to;
     if (!to->is_default)
         g_ptr_array_add(to->members, member);
+    DomgrpSettings *settings = leave_settings(from, member);
     if (!unreserve(operation, error) || !store(operation, error) ||
         !move(operation, member, error)) {
         move_back(operation, member);
         return_member(operation, member, index);
+        return_settings(from, settings);
         store(operation, NULL);
         return STEP_FAILED;
     }
+    domgrp_settings_free(settings);
 
     if (to->is_default)
         forget_definition(operation, member);

@@ -44,6 +44,14 @@ static gboolean selects_stopped(const MemberNode *member)
     return !member_has_domain(member);
 }
 
+/* What runs already and is needed has only to be ready. */
+static gboolean selects_to_start(const MemberNode *member)
+{
+    const DomgrpMemberSettings *settings = member_settings(member);
+    return selects_stopped(member) ||
+           (member_runs(member) && settings != NULL && settings->ready != NULL);
+}
+
 /* A domain that is being built exists, or will by the time that the work on it ends. */
 static gboolean selects_existing(const MemberNode *member)
 {
@@ -101,66 +109,91 @@ static gboolean may_pause(Group *group, GError **error)
 
 /* -- lists of steps -- */
 
-const Step steps_end[] = {
-    {step_destroy, "destroying", MEMBER_STOPPING},
-    {step_gone, "destroying", MEMBER_STOPPING},
-    {step_disown, "destroying", MEMBER_STOPPING},
-    {0},
-};
-
 /* clang-format off */
 #define STEPS_BUILD                                                                                \
     {step_intend, "building", MEMBER_STARTING},                                                    \
     {step_build, "building", MEMBER_STARTING},                                                     \
     {step_place, "building", MEMBER_STARTING}
 #define STEPS_RUN                                                                                  \
+    {step_check_built, NULL, AS_IT_IS},                                                            \
     {step_unpause, "starting", MEMBER_STARTING},                                                   \
-    {step_own, "starting", MEMBER_STARTING}
+    {step_own, "starting", MEMBER_STARTING},                                                       \
+    {step_ready, "waiting until it is ready", AS_IT_IS}
 #define STEPS_DESTROY                                                                              \
     {step_destroy, "destroying", MEMBER_STOPPING},                                                 \
     {step_gone, "destroying", MEMBER_STOPPING}
 /* clang-format on */
 
-/* All members are built before the first runs: until then nothing is lost by undoing, and guests
- * that boot do not slow the building of the others. */
-static const Step steps_build[] = {
-    {step_end_if_running, NULL, AS_IT_IS},
-    STEPS_BUILD,
+const Step steps_end[] = {
+    {step_end_unless_same, NULL, AS_IT_IS},
+    STEPS_DESTROY,
+    {step_disown, "destroying", MEMBER_STOPPING},
     {0},
 };
-static const Step steps_run[] = {
-    {step_end_unless_built, NULL, AS_IT_IS},
+
+static const Step steps_start[] = {
+    {step_begin, NULL, AS_IT_IS},
+    {step_gone, NULL, AS_IT_IS},
+    STEPS_BUILD,
+    {step_wait_needs, "waiting for", AS_IT_IS},
     STEPS_RUN,
     {0},
 };
+static const Step steps_retract[] = {
+    {step_end_unless_ours, NULL, AS_IT_IS},
+    {step_retract, "asking the guest", MEMBER_STOPPING},
+    {step_wait_retracted, "waiting for the guest", MEMBER_STOPPING},
+    STEPS_DESTROY,
+    {step_disown, "destroying", MEMBER_STOPPING},
+    {0},
+};
 
-/* Beginning where the guest has ended and the domain is ours. */
+/* What the member's configuration says, where the guest has ended and the domain is ours. */
 /* clang-format off */
-#define STEPS_ACT(unless_restart)                                                                  \
+#define STEPS_ACT                                                                                  \
     {step_decide, NULL, AS_IT_IS},                                                                 \
     {step_coredump, "dumping its memory", AS_IT_IS},                                               \
     {step_keep, NULL, AS_IT_IS},                                                                   \
-    STEPS_DESTROY,                                                                                 \
-    {unless_restart, NULL, MEMBER_STOPPING},                                                       \
-    STEPS_BUILD,                                                                                   \
-    STEPS_RUN,                                                                                     \
-    {0}
+    STEPS_DESTROY
 /* clang-format on */
 
-const Step steps_act[] = {STEPS_ACT(step_end_unless_restart)};
+const Step steps_act[] = {
+    STEPS_ACT, {step_end_unless_restart, NULL, MEMBER_STOPPING}, STEPS_BUILD, STEPS_RUN, {0},
+};
 
 static const Step steps_shutdown[] = {
     {step_ask, "asking the guest", MEMBER_STOPPING},
     {step_wait_end, "waiting for the guest", MEMBER_STOPPING},
     {step_wait_gone, "waiting for xl", MEMBER_STOPPING},
-    STEPS_ACT(step_end_unless_restart),
+    STEPS_ACT,
+    {step_end_unless_restart, NULL, MEMBER_STOPPING},
+    STEPS_BUILD,
+    STEPS_RUN,
+    {0},
+};
+static const Step steps_start_again[] = {
+    {step_wait_asked, "waiting for the guest", MEMBER_STOPPING},
+    {step_begin, NULL, AS_IT_IS},
+    {step_gone, NULL, AS_IT_IS},
+    STEPS_BUILD,
+    STEPS_RUN,
+    {0},
 };
 
+/* Down in reverse order, up again in forward order; a member that nothing orders goes straight
+ * through. */
 static const Step steps_reboot[] = {
     {step_ask, "asking the guest", MEMBER_STOPPING},
     {step_wait_end, "waiting for the guest", MEMBER_STOPPING},
     {step_wait_back, "waiting for xl", MEMBER_STOPPING},
-    STEPS_ACT(step_fail_unless_restart),
+    {step_ready_if_back, "waiting until it is ready", AS_IT_IS},
+    STEPS_ACT,
+    {step_fail_unless_restart, NULL, MEMBER_STOPPING},
+    {step_release, NULL, MEMBER_STARTING},
+    {step_wait_needs, "waiting for", MEMBER_STARTING},
+    STEPS_BUILD,
+    STEPS_RUN,
+    {0},
 };
 
 const Step steps_restart[] = {STEPS_DESTROY, STEPS_BUILD, STEPS_RUN, {0}};
@@ -201,17 +234,13 @@ static const Phase phases_create[] = {
     {DIRECTION_FORWARD, TRUE, steps_read, NULL},
     {DIRECTION_NONE, TRUE, steps_check, NULL},
     {DIRECTION_NONE, FALSE, steps_define, steps_forget},
-    {DIRECTION_FORWARD, FALSE, steps_build, steps_end},
-    {DIRECTION_FORWARD, FALSE, steps_run, NULL},
+    {DIRECTION_FORWARD, FALSE, steps_start, steps_retract},
     {0},
 };
-static const Phase phases_start[] = {
-    {DIRECTION_FORWARD, FALSE, steps_build, steps_end},
-    {DIRECTION_FORWARD, FALSE, steps_run, NULL},
-    {0},
-};
-static const Phase phases_shutdown[] = {{DIRECTION_REVERSE, FALSE, steps_shutdown, NULL}, {0}};
-static const Phase phases_reboot[] = {{DIRECTION_FORWARD, FALSE, steps_reboot, NULL}, {0}};
+static const Phase phases_start[] = {{DIRECTION_FORWARD, FALSE, steps_start, steps_retract}, {0}};
+static const Phase phases_shutdown[] = {
+    {DIRECTION_REVERSE, FALSE, steps_shutdown, steps_start_again}, {0}};
+static const Phase phases_reboot[] = {{DIRECTION_REVERSE, FALSE, steps_reboot, NULL}, {0}};
 static const Phase phases_destroy[] = {
     {DIRECTION_REVERSE, FALSE, steps_end, NULL}, {DIRECTION_NONE, FALSE, steps_unpause, NULL}, {0}};
 static const Phase phases_delete[] = {{DIRECTION_NONE, FALSE, steps_forget, steps_remake}, {0}};
@@ -219,55 +248,111 @@ static const Phase phases_pause[] = {{DIRECTION_NONE, FALSE, steps_pause, steps_
 static const Phase phases_unpause[] = {{DIRECTION_NONE, FALSE, steps_unpause, NULL}, {0}};
 static const Phase phases_join[] = {{DIRECTION_NONE, FALSE, steps_join, steps_join_undo}, {0}};
 
+/* -- what became of one that was cut off; the start of the daemon has made it one or the other --
+ */
+
+static gboolean is_paused(const Group *group, const JournalOperation *record)
+{
+    return group != NULL && group->paused;
+}
+
+static gboolean is_not_paused(const Group *group, const JournalOperation *record)
+{
+    return group != NULL && !group->paused;
+}
+
+static gboolean is_deleted(const Group *group, const JournalOperation *record)
+{
+    return group == NULL;
+}
+
+static gboolean has_joined(const Group *group, const JournalOperation *record)
+{
+    const char *joined =
+        record->members->len > 0 ? ((JournalOperationMember *)record->members->pdata[0])->uuid : "";
+    if (group == NULL)
+        return FALSE;
+    MemberNode *member = g_hash_table_lookup(group->engine->members, joined);
+    return (member != NULL ? member->group : group->engine->null) == group;
+}
+
+#define AS_THEY_ARE GROUP_STATE_COUNT
+
 const Kind kinds[OPERATION_KIND_COUNT] = {
     [OPERATION_CREATE] = {.name = "create",
-                          .policy = POLICY_ROLLBACK,
+                          .plan = "build and start",
+                          .policy = DOMGRP_POLICY_ROLLBACK,
                           .during = GROUP_STARTING,
+                          .undoing = GROUP_STOPPING,
+                          .makes_ready = TRUE,
                           .phases = phases_create},
     [OPERATION_START] = {.name = "start",
-                         .policy = POLICY_ROLLBACK,
+                         .plan = "build and start",
+                         .policy = DOMGRP_POLICY_ROLLBACK,
                          .during = GROUP_STARTING,
+                         .undoing = GROUP_STOPPING,
                          .allowed = may_start,
-                         .selects = selects_stopped,
+                         .selects = selects_to_start,
+                         .waits = TRUE,
+                         .makes_ready = TRUE,
+                         .forgives = TRUE,
                          .phases = phases_start},
     [OPERATION_SHUTDOWN] = {.name = "shutdown",
-                            .policy = POLICY_CONTINUE,
+                            .plan = "shut down",
+                            .policy = DOMGRP_POLICY_CONTINUE,
                             .during = GROUP_STOPPING,
+                            .undoing = GROUP_STARTING,
                             .allowed = may_ask,
                             .selects = member_runs,
                             .waits = TRUE,
+                            .forgives = TRUE,
                             .phases = phases_shutdown},
     [OPERATION_REBOOT] = {.name = "reboot",
-                          .policy = POLICY_CONTINUE,
-                          .during = GROUP_STATE_COUNT,
+                          .plan = "shut down and start again",
+                          .policy = DOMGRP_POLICY_CONTINUE,
+                          .during = AS_THEY_ARE,
+                          .undoing = AS_THEY_ARE,
                           .allowed = may_ask,
                           .selects = member_runs,
                           .waits = TRUE,
+                          .makes_ready = TRUE,
+                          .forgives = TRUE,
                           .phases = phases_reboot},
     [OPERATION_DESTROY] = {.name = "destroy",
-                           .policy = POLICY_CONTINUE,
+                           .plan = "destroy",
+                           .policy = DOMGRP_POLICY_CONTINUE,
                            .during = GROUP_STOPPING,
+                           .undoing = AS_THEY_ARE,
                            .allowed = may_destroy,
                            .selects = selects_existing,
                            .supersedes = TRUE,
+                           .forgives = TRUE,
                            .phases = phases_destroy},
     [OPERATION_DELETE] = {.name = "delete",
-                          .policy = POLICY_ROLLBACK,
-                          .during = GROUP_STATE_COUNT,
+                          .policy = DOMGRP_POLICY_ROLLBACK,
+                          .during = AS_THEY_ARE,
+                          .undoing = AS_THEY_ARE,
                           .allowed = may_delete,
+                          .was_done = is_deleted,
                           .phases = phases_delete},
     [OPERATION_PAUSE] = {.name = "pause",
-                         .policy = POLICY_ROLLBACK,
-                         .during = GROUP_STATE_COUNT,
+                         .policy = DOMGRP_POLICY_ROLLBACK,
+                         .during = AS_THEY_ARE,
+                         .undoing = AS_THEY_ARE,
                          .allowed = may_pause,
+                         .was_done = is_paused,
                          .phases = phases_pause},
     [OPERATION_UNPAUSE] = {.name = "unpause",
-                           .policy = POLICY_CONTINUE,
-                           .during = GROUP_STATE_COUNT,
+                           .policy = DOMGRP_POLICY_CONTINUE,
+                           .during = AS_THEY_ARE,
+                           .undoing = AS_THEY_ARE,
+                           .was_done = is_not_paused,
                            .phases = phases_unpause},
     [OPERATION_JOIN] = {.name = "join",
-                        .policy = POLICY_ROLLBACK,
-                        .during = GROUP_STATE_COUNT,
+                        .policy = DOMGRP_POLICY_ROLLBACK,
+                        .during = AS_THEY_ARE,
+                        .undoing = AS_THEY_ARE,
+                        .was_done = has_joined,
                         .phases = phases_join},
 };
 

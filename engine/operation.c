@@ -1,23 +1,22 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The scheduler: takes an operation through its kind's phases. A phase on
- * members begins each member when nothing blocks it, so many at once as the
- * engine allows; a member that waits for its guest does not count. When one
- * fails the policy says whether to go on, to stop or to undo, phase by phase
- * and in the opposite order. What the steps are is not known here.
+ * An operation as an object: what was asked for, its record in the journal,
+ * its wait for those before it, its beginning and its end. What happens in
+ * between is in schedule.c.
  */
 #include "private.h"
 
+#include <stdio.h>
 #include <string.h>
-
-static void begin(Operation *operation);
-static void begin_phase(Operation *operation);
-static void next_phase(Operation *operation);
-static void go_on(Operation *operation);
 
 static const Phase *phase_of(const Operation *operation)
 {
     return &kinds[operation->kind].phases[operation->phase];
+}
+
+static OperationNode *node_of(const Operation *operation, guint i)
+{
+    return operation->members->pdata[i];
 }
 
 gboolean operation_is_over(const Operation *operation)
@@ -27,21 +26,116 @@ gboolean operation_is_over(const Operation *operation)
 
 /* -- in the journal -- */
 
+/* How it was asked for, in words that options_read() understands. */
+static char *options_text(const Operation *operation)
+{
+    return g_strdup_printf("timeout=%u%s%s%s", operation->options.timeout_s,
+                           operation->options.fallback ? " fallback" : "",
+                           operation->by_itself ? " by-itself" : "",
+                           operation->resumed ? " resumed" : "");
+}
+
+static void options_read(Operation *operation, const char *text)
+{
+    g_auto(GStrv) words = g_strsplit(text != NULL ? text : "", " ", -1);
+    for (char **word = words; *word != NULL; word++) {
+        if (g_str_has_prefix(*word, "timeout="))
+            operation->options.timeout_s = (guint)g_ascii_strtoull(*word + 8, NULL, 10);
+        operation->options.fallback |= strcmp(*word, "fallback") == 0;
+        operation->by_itself |= strcmp(*word, "by-itself") == 0;
+        operation->resumed |= strcmp(*word, "resumed") == 0;
+    }
+}
+
+static void store_members(const Operation *operation, JournalOperation *record)
+{
+    for (guint i = 0; i < operation->members->len; i++) {
+        const OperationNode *node = node_of(operation, i);
+        if (node->shown.uuid[0] == '\0')
+            continue; /* a create has not read its file yet */
+        JournalOperationMember *member = journal_operation_member_new();
+        memcpy(member->uuid, node->shown.uuid, sizeof member->uuid);
+        member->name = g_strdup(node->shown.name);
+        member->domid = node->domid;
+        if (operation_is_over(operation)) {
+            member->outcome = g_strdup(outcome_name(node->shown.outcome));
+            member->error = node->failure != NULL ? g_strdup(node->failure->message) : NULL;
+        }
+        g_ptr_array_add(record->members, member);
+    }
+}
+
 static gboolean operation_store(Operation *operation, GError **error)
 {
+    if (operation->options.dry_run)
+        return TRUE;
     g_autoptr(JournalOperation) record = journal_operation_new();
     memcpy(record->uuid, operation->uuid, sizeof record->uuid);
     memcpy(record->group_uuid, operation->group_uuid, sizeof record->group_uuid);
+    memcpy(record->boot_id, operation->engine->facts.boot_id, sizeof record->boot_id);
     record->group_name = g_strdup(operation->group_name);
     record->kind = g_strdup(kinds[operation->kind].name);
+    record->policy = g_strdup(domgrp_policy_name(operation->policy));
+    record->options = options_text(operation);
+    record->began = !operation->queued;
     record->began_us = operation->began_us;
     record->ended_us = operation->ended_us;
     if (operation->error != NULL) {
         record->error_name = g_strdup(domgrp_error_name(domgrp_error_code(operation->error)));
         record->error_message = g_strdup(operation->error->message);
     }
+    store_members(operation, record);
     Journal *journal = operation->engine->journal;
     return journal->ops->operation_put(journal, record, error);
+}
+
+/* -- its members -- */
+
+void operation_bind(OperationNode *node, MemberNode *member)
+{
+    node->member = member;
+    member->node = node;
+}
+
+OperationNode *operation_add_member(Operation *operation, MemberNode *member)
+{
+    OperationNode *node = g_new0(OperationNode, 1);
+    node->index = operation->members->len;
+    node->domid = HOST_DOMID_NONE;
+    node->unblocks = g_array_new(FALSE, FALSE, sizeof(guint));
+    if (member != NULL) {
+        operation_bind(node, member);
+        node->domid = member->domain.domid;
+        memcpy(node->shown.uuid, member->shown.uuid, sizeof node->shown.uuid);
+        g_strlcpy(node->shown.name, member->shown.name, sizeof node->shown.name);
+    }
+    g_ptr_array_add(operation->members, node);
+    return node;
+}
+
+static void select_members(Operation *operation)
+{
+    const Kind *kind = &kinds[operation->kind];
+    Group *group = operation->group;
+    if (kind->selects == NULL)
+        return;
+    for (guint i = 0; i < group->members->len; i++) {
+        MemberNode *member = group->members->pdata[i];
+        if (kind->selects(member))
+            operation_add_member(operation, member)->spared =
+                kind->during == GROUP_STARTING && member_has_domain(member);
+    }
+    operation_plan(operation);
+}
+
+static void unbind_members(Operation *operation)
+{
+    for (guint i = 0; i < operation->members->len; i++) {
+        OperationNode *node = node_of(operation, i);
+        if (node->member != NULL)
+            node->member->node = NULL;
+        node->member = NULL;
+    }
 }
 
 /* -- the end -- */
@@ -74,7 +168,7 @@ static void compose_error(Operation *operation)
             g_set_error(&operation->error, DOMGRP_ERROR, DOMGRP_ERROR_UNDONE,
                         "%s of %s failed before anything was changed: %s", kind, name,
                         cause->message);
-    } else if (operation->policy == POLICY_ROLLBACK) {
+    } else if (operation->policy == DOMGRP_POLICY_ROLLBACK) {
         g_set_error(&operation->error, DOMGRP_ERROR, DOMGRP_ERROR_UNDONE,
                     "%s of %s failed and was undone: %s", kind, name, cause->message);
     } else {
@@ -93,310 +187,46 @@ static void compose_error(Operation *operation)
     }
 }
 
-static void end(Operation *operation)
+/* Why those that never had their turn had it not. */
+static void explain_blocked(Operation *operation)
+{
+    for (guint i = 0; i < operation->members->len; i++) {
+        const OperationNode *node = node_of(operation, i);
+        for (guint k = 0; !node->released && !operation->undoing && k < node->unblocks->len; k++) {
+            OperationNode *blocked = node_of(operation, g_array_index(node->unblocks, guint, k));
+            if (blocked->shown.outcome != OUTCOME_PENDING || blocked->failure != NULL)
+                continue;
+            g_set_error(&blocked->failure, DOMGRP_ERROR, DOMGRP_ERROR_PARTLY,
+                        "%s, which needs it, is not down", node->shown.name);
+            blocked->shown.error = blocked->failure;
+        }
+    }
+}
+
+void operation_end(Operation *operation)
 {
     Engine *engine = operation->engine;
     Group *group = operation->group;
     compose_error(operation);
+    explain_blocked(operation);
+    for (guint i = 0; i < operation->members->len; i++) {
+        OperationNode *node = node_of(operation, i);
+        if (node->shown.outcome == OUTCOME_PENDING || node->shown.outcome == OUTCOME_ACTIVE)
+            node->shown.outcome = OUTCOME_NOT_TRIED;
+    }
     operation->ended_us = g_get_real_time();
     operation_store(operation, NULL); /* left open it is closed by the next start */
 
-    for (guint i = 0; i < operation->members->len; i++) {
-        OperationNode *node = operation->members->pdata[i];
-        if (node->shown.outcome == OUTCOME_PENDING || node->shown.outcome == OUTCOME_ACTIVE)
-            node->shown.outcome = OUTCOME_NOT_TRIED;
-        if (node->member != NULL)
-            node->member->node = NULL;
-        node->member = NULL;
-    }
-    set_busy(operation, NULL);
+    unbind_members(operation);
+    if (!operation->queued)
+        set_busy(operation, NULL);
     operation->group = NULL;
     operation->other = NULL;
+    operation->queued = FALSE;
     engine->again = TRUE;
     engine_tell_operation(operation);
-
-    if (group == NULL)
-        return;
-    Operation *next = g_steal_pointer(&group->next);
-    if (!group->defined)
+    if (group != NULL && !group->defined)
         engine_remove_group(group);
-    else if (next != NULL)
-        begin(next);
-}
-
-/* -- failure -- */
-
-static void keep_first(GError **first, const char *member, const GError *error)
-{
-    if (*first != NULL)
-        return;
-    *first = g_error_copy(error);
-    if (member != NULL)
-        g_prefix_error(first, "%s: ", member);
-}
-
-static void halt(Operation *operation)
-{
-    operation->halted = TRUE;
-    g_queue_clear(&operation->ready);
-    for (guint i = 0; i < operation->members->len; i++) {
-        OperationNode *node = operation->members->pdata[i];
-        if (node->work != NULL && operation->policy != POLICY_STOP)
-            work_stop(node->work);
-    }
-}
-
-/* -- phases on members -- */
-
-static OperationNode *node_of(const Operation *operation, guint i)
-{
-    return operation->members->pdata[i];
-}
-
-static gboolean takes_part(const Operation *operation, const OperationNode *node)
-{
-    return operation->undoing ? node->touched : node->shown.outcome != OUTCOME_FAILED;
-}
-
-static void add_edge(OperationNode *first, OperationNode *second, guint second_index)
-{
-    g_array_append_val(first->unblocks, second_index);
-    second->blockers++;
-}
-
-/* Who waits for whom, from what members need and the phase's direction. */
-static void build_graph(Operation *operation)
-{
-    gboolean forward = (phase_of(operation)->direction == DIRECTION_FORWARD) != operation->undoing;
-    g_autoptr(GHashTable) indices = g_hash_table_new(NULL, NULL);
-    for (guint i = 0; i < operation->members->len; i++) {
-        OperationNode *node = node_of(operation, i);
-        node->blockers = 0;
-        node->passed = FALSE;
-        g_array_set_size(node->unblocks, 0);
-        if (takes_part(operation, node) && node->member != NULL)
-            g_hash_table_insert(indices, node->member, GUINT_TO_POINTER(i));
-    }
-
-    for (guint i = 0; i < operation->members->len; i++) {
-        OperationNode *node = node_of(operation, i);
-        if (node->member == NULL || !takes_part(operation, node))
-            continue;
-        for (guint k = 0; k < node->member->needs->len; k++) {
-            gpointer index;
-            if (!g_hash_table_lookup_extended(indices, node->member->needs->pdata[k], NULL, &index))
-                continue;
-            OperationNode *need = node_of(operation, GPOINTER_TO_UINT(index));
-            if (forward)
-                add_edge(need, node, i);
-            else
-                add_edge(node, need, GPOINTER_TO_UINT(index));
-        }
-    }
-}
-
-static void begin_members(Operation *operation)
-{
-    build_graph(operation);
-    for (guint i = 0; i < operation->members->len; i++) {
-        OperationNode *node = node_of(operation, i);
-        if (!takes_part(operation, node))
-            continue;
-        if (!operation->undoing)
-            node->shown.outcome = OUTCOME_PENDING;
-        if (node->blockers == 0)
-            g_queue_push_tail(&operation->ready, GUINT_TO_POINTER(i));
-    }
-}
-
-static void begin_member(Operation *operation, OperationNode *node)
-{
-    const Phase *phase = phase_of(operation);
-    if (!operation->undoing)
-        node->shown.outcome = OUTCOME_ACTIVE;
-    node->touched = node->touched || phase->undo != NULL;
-    work_new(operation->engine, operation, node, operation->group, node->member,
-             operation->undoing ? phase->undo : phase->steps);
-    operation->active++;
-}
-
-/* Works that hold one of the engine's places: not those that wait for a guest. */
-static guint busy_works(const Operation *operation)
-{
-    guint busy = 0;
-    for (guint i = 0; i < operation->members->len; i++) {
-        const Work *work = node_of(operation, i)->work;
-        busy += work != NULL && work->state != WORK_WATCH;
-    }
-    return busy;
-}
-
-void operation_feed(Operation *operation)
-{
-    guint waiting = g_queue_get_length(&operation->ready);
-    guint before = operation->active;
-    if (waiting == 0)
-        return;
-
-    guint busy = busy_works(operation);
-    for (; waiting > 0 && busy < operation->engine->parallel; waiting--) {
-        gpointer index = g_queue_pop_head(&operation->ready);
-        OperationNode *node = node_of(operation, GPOINTER_TO_UINT(index));
-        if (node->member != NULL && node->member->work != NULL) {
-            g_queue_push_tail(&operation->ready, index); /* the daemon does something to it */
-            continue;
-        }
-        begin_member(operation, node);
-        busy++;
-    }
-    if (operation->active != before)
-        engine_tell_operation(operation);
-}
-
-static void unblock(Operation *operation, OperationNode *node)
-{
-    for (guint i = 0; i < node->unblocks->len; i++) {
-        guint index = g_array_index(node->unblocks, guint, i);
-        if (--node_of(operation, index)->blockers == 0 && !operation->halted)
-            g_queue_push_tail(&operation->ready, GUINT_TO_POINTER(index));
-    }
-}
-
-/* Whether a later phase works on members, too. */
-static gboolean more_to_come(const Operation *operation)
-{
-    for (const Phase *phase = phase_of(operation) + 1; phase->steps != NULL; phase++)
-        if (phase->direction != DIRECTION_NONE)
-            return TRUE;
-    return FALSE;
-}
-
-static void member_ended(Operation *operation, OperationNode *node, const Work *work)
-{
-    const char *name = node->shown.name;
-    operation->active--;
-    if (operation->undoing) {
-        if (work->error != NULL)
-            keep_first(&operation->undo_error, name, work->error);
-        else if (node->shown.outcome != OUTCOME_FAILED)
-            node->shown.outcome = OUTCOME_UNDONE;
-        unblock(operation, node);
-        return;
-    }
-    if (work->complete) {
-        node->passed = TRUE;
-        node->shown.outcome = more_to_come(operation) ? OUTCOME_PENDING : OUTCOME_DONE;
-        unblock(operation, node);
-        return;
-    }
-    node->shown.outcome = OUTCOME_FAILED;
-    if (work->error == NULL) { /* told to stop: by a failure elsewhere, or by another operation */
-        if (operation->error != NULL)
-            node->failure = g_error_copy(operation->error);
-        else
-            node->shown.outcome = OUTCOME_UNDONE;
-        node->shown.error = node->failure;
-        return;
-    }
-    node->failure = g_error_copy(work->error);
-    node->shown.error = node->failure;
-    operation->failed++;
-    if (phase_of(operation)->checks)
-        return;
-    keep_first(&operation->cause, name, work->error);
-    if (operation->policy != POLICY_CONTINUE)
-        halt(operation);
-}
-
-/* Of the members that failed a check the first in the file is the one to tell of. */
-static void find_cause(Operation *operation)
-{
-    for (guint i = 0; i < operation->members->len && operation->cause == NULL; i++) {
-        const OperationNode *node = node_of(operation, i);
-        if (node->failure != NULL)
-            operation->cause = g_error_copy(node->failure);
-    }
-}
-
-/* -- from phase to phase -- */
-
-static void begin_phase(Operation *operation)
-{
-    const Phase *phase = phase_of(operation);
-    const Step *steps = operation->undoing ? phase->undo : phase->steps;
-    operation->failed = 0;
-    operation->halted = FALSE;
-    operation->engine->again = TRUE;
-    if (steps != NULL && phase->direction == DIRECTION_NONE)
-        operation->work =
-            work_new(operation->engine, operation, NULL, operation->group, NULL, steps);
-    else if (steps != NULL)
-        begin_members(operation);
-    go_on(operation);
-}
-
-/* Goes to the next phase if nothing of this one is left to wait for. */
-static void go_on(Operation *operation)
-{
-    if (operation->active == 0 && g_queue_is_empty(&operation->ready) && operation->work == NULL)
-        next_phase(operation);
-    else
-        engine_tell_operation(operation);
-}
-
-static void next_phase(Operation *operation)
-{
-    const Phase *phase = phase_of(operation);
-    gboolean cancelled = operation->error != NULL;
-    if (!operation->undoing && phase->checks)
-        find_cause(operation);
-
-    if (operation->undoing) {
-        if (operation->undo_error != NULL || operation->phase == 0) {
-            end(operation);
-            return;
-        }
-        operation->phase--;
-    } else if (cancelled || (operation->cause != NULL && phase->checks) ||
-               (operation->cause != NULL && operation->policy == POLICY_STOP)) {
-        end(operation);
-        return;
-    } else if (operation->cause != NULL && operation->policy == POLICY_ROLLBACK) {
-        operation->undoing = TRUE;
-    } else {
-        operation->phase++;
-        if (phase_of(operation)->steps == NULL) {
-            operation->phase--;
-            end(operation);
-            return;
-        }
-    }
-    begin_phase(operation);
-}
-
-void operation_work_ended(Operation *operation, Work *work)
-{
-    if (work->node != NULL) {
-        work->node->work = NULL;
-        member_ended(operation, work->node, work);
-    } else {
-        operation->work = NULL;
-        if (work->error != NULL)
-            keep_first(operation->undoing ? &operation->undo_error : &operation->cause, NULL,
-                       work->error);
-        if (work->group == NULL)
-            operation->group = NULL;
-    }
-    go_on(operation);
-}
-
-void operation_cancel(Operation *operation, GError *error)
-{
-    g_assert(operation->error == NULL);
-    operation->error = error;
-    halt(operation);
-    if (operation->timer == 0)
-        go_on(operation);
 }
 
 /* -- the beginning -- */
@@ -405,24 +235,21 @@ static void begin_now(gpointer data)
 {
     Operation *operation = data;
     operation->timer = 0;
-    if (operation->error != NULL) /* cancelled before it began */
-        end(operation);
+    if (operation->error != NULL || /* cancelled before it began */
+        (operation->options.dry_run && !phase_of(operation)->checks))
+        operation_end(operation);
     else
-        begin_phase(operation);
+        operation_begin_phase(operation);
     engine_turn(operation->engine);
 }
 
 /* Not at once, so that nothing happens before the caller knows the operation. */
 static void begin(Operation *operation)
 {
-    Group *group = operation->group;
-    const Kind *kind = &kinds[operation->kind];
-    set_busy(operation, operation);
-    if (kind->selects != NULL && !operation->undoing)
-        for (guint i = 0; i < group->members->len; i++)
-            if (kind->selects(group->members->pdata[i]))
-                operation_add_member(operation, group->members->pdata[i]);
     Host *host = operation->engine->host;
+    set_busy(operation, operation);
+    if (kinds[operation->kind].forgives && !operation->by_itself && !operation->options.dry_run)
+        group_forgive(operation->group);
     operation->timer = host->ops->timer_add(host, 0, begin_now, operation);
     engine_tell_operation(operation);
 }
@@ -437,6 +264,7 @@ static Operation *operation_alloc(Engine *engine, OperationKind kind, const char
     memcpy(operation->group_uuid, group_uuid, sizeof operation->group_uuid);
     operation->group_name = g_strdup(group_name);
     operation->members = g_ptr_array_new();
+    operation->unbuilt = g_array_new(FALSE, TRUE, sizeof(guint));
     operation->domid = HOST_DOMID_NONE;
     g_queue_init(&operation->ready);
     return operation;
@@ -455,31 +283,135 @@ static void keep(Engine *engine, Operation *operation)
     g_ptr_array_add(engine->operations, operation);
 }
 
-static void operation_begin(Operation *operation)
+static DomgrpPolicy choose_policy(const OperationRequest *request)
 {
-    keep(operation->engine, operation);
-    if (operation->group->operation != NULL && operation->group->operation != operation)
-        operation->group->next = operation;
-    else
-        begin(operation);
+    const char *kind = kinds[request->kind].name;
+    gpointer said = g_hash_table_lookup(request->group->settings->on_failure, kind);
+    if (request->options.policy != DOMGRP_POLICY_DEFAULT)
+        return request->options.policy;
+    return said != NULL ? (DomgrpPolicy)GPOINTER_TO_UINT(said) : kinds[request->kind].policy;
 }
 
-Operation *operation_new(Engine *engine, OperationKind kind, Group *group, Group *other,
-                         GError **error)
+Operation *operation_new(Engine *engine, const OperationRequest *request, GError **error)
 {
-    Operation *operation = operation_alloc(engine, kind, group->uuid, group->name);
+    Group *group = request->group;
+    Operation *operation = operation_alloc(engine, request->kind, group->uuid, group->name);
     g_autofree char *uuid = g_uuid_string_random();
     memcpy(operation->uuid, uuid, sizeof operation->uuid);
     operation->group = group;
-    operation->other = other;
+    operation->other = request->other;
+    operation->options = request->options;
+    operation->policy = choose_policy(request);
+    operation->by_itself = request->by_itself;
     operation->began_us = g_get_real_time();
+    operation->queued = operation_ahead(engine, group, request->other) != NULL;
+    if (request->domain != NULL) {
+        memcpy(operation->domain_uuid, request->domain->uuid, sizeof operation->domain_uuid);
+        operation->domid = request->domain->domid;
+    }
+    if (!operation->queued)
+        select_members(operation);
     if (!operation_store(operation, error)) {
+        unbind_members(operation);
         operation_free(operation);
         return NULL;
     }
-    operation_begin(operation);
+    keep(engine, operation);
+    if (!operation->queued)
+        begin(operation);
+    else
+        engine_tell_operation(operation);
     return operation;
 }
+
+/* -- waiting for others -- */
+
+static gboolean concerns(const Operation *operation, const Group *group)
+{
+    return group != NULL && !group->is_default &&
+           (operation->group == group || operation->other == group);
+}
+
+const Operation *operation_ahead(Engine *engine, const Group *group, const Group *other)
+{
+    for (guint i = 0; i < engine->operations->len; i++) {
+        const Operation *operation = engine->operations->pdata[i];
+        if (!operation_is_over(operation) &&
+            (concerns(operation, group) || concerns(operation, other)))
+            return operation;
+    }
+    return NULL;
+}
+
+/* What may have changed while it waited is checked as if it were asked for now. */
+static gboolean admit(Operation *operation, GError **error)
+{
+    const Kind *kind = &kinds[operation->kind];
+    if (operation->group == NULL) {
+        g_set_error(error, DOMGRP_ERROR, DOMGRP_ERROR_GROUP_UNKNOWN,
+                    "%s is gone: it was deleted while its %s waited", operation->group_name,
+                    kind->name);
+        return FALSE;
+    }
+    if (operation->kind == OPERATION_JOIN)
+        return engine_admit_join(operation, error);
+    return kind->allowed == NULL || kind->allowed(operation->group, error);
+}
+
+static void begin_queued(Operation *operation)
+{
+    g_autoptr(GError) error = NULL;
+    if (!admit(operation, &error)) {
+        operation->error = g_steal_pointer(&error);
+        operation_end(operation);
+        return;
+    }
+    operation->queued = FALSE;
+    if (operation->group->operation != NULL ||
+        (operation->other != NULL && operation->other->operation != NULL)) {
+        operation->queued = TRUE; /* the domain has moved to a group that is busy */
+        return;
+    }
+    select_members(operation);
+    if (operation_store(operation, &error)) {
+        begin(operation);
+        return;
+    }
+    operation->queued = TRUE;
+    operation->error = g_steal_pointer(&error);
+    operation_end(operation);
+}
+
+/* Whether nothing is before @operation: those that end others go first. */
+static gboolean is_first(const Operation *operation)
+{
+    const GPtrArray *all = operation->engine->operations;
+    gboolean seen = FALSE;
+    for (guint i = 0; i < all->len; i++) {
+        const Operation *other = all->pdata[i];
+        seen = seen || other == operation;
+        if (other == operation || operation_is_over(other) ||
+            !(concerns(other, operation->group) || concerns(other, operation->other)))
+            continue;
+        gboolean later = seen && other->queued;
+        if (kinds[other->kind].supersedes != kinds[operation->kind].supersedes && other->queued)
+            later = kinds[operation->kind].supersedes;
+        if (!later)
+            return FALSE;
+    }
+    return TRUE;
+}
+
+void operations_begin_queued(Engine *engine)
+{
+    for (guint i = 0; i < engine->operations->len; i++) {
+        Operation *operation = engine->operations->pdata[i];
+        if (operation->queued && !operation_is_over(operation) && is_first(operation))
+            begin_queued(operation);
+    }
+}
+
+/* -- what a daemon before this one left -- */
 
 Operation *operation_new_ended(Engine *engine, const JournalOperation *record)
 {
@@ -490,56 +422,91 @@ Operation *operation_new_ended(Engine *engine, const JournalOperation *record)
     memcpy(operation->uuid, record->uuid, sizeof operation->uuid);
     operation->began_us = record->began_us;
     operation->ended_us = record->ended_us;
+    domgrp_policy_parse(record->policy != NULL ? record->policy : "", &operation->policy, NULL);
+    options_read(operation, record->options);
     if (record->error_name != NULL)
         operation->error = g_error_new_literal(
             DOMGRP_ERROR, (gint)domgrp_error_from_name(record->error_name), record->error_message);
+    for (guint i = 0; i < record->members->len; i++) {
+        const JournalOperationMember *kept = record->members->pdata[i];
+        OperationNode *node = operation_add_member(operation, NULL);
+        memcpy(node->shown.uuid, kept->uuid, sizeof node->shown.uuid);
+        g_strlcpy(node->shown.name, kept->name, sizeof node->shown.name);
+        node->domid = kept->domid;
+        node->shown.outcome = outcome_lookup(kept->outcome);
+        if (kept->error != NULL)
+            node->failure = g_error_new_literal(DOMGRP_ERROR, DOMGRP_ERROR_PARTLY, kept->error);
+        node->shown.error = node->failure;
+    }
     keep(engine, operation);
     return operation;
 }
 
-void operation_close_interrupted(Operation *operation)
+/* Its members are those of the record that the group still has; a create's are all of it. */
+static void bind_members(Operation *operation, Group *group)
 {
-    operation->ended_us = g_get_real_time();
-    g_set_error(&operation->error, DOMGRP_ERROR, DOMGRP_ERROR_INTERNAL,
-                "%s of %s was interrupted by the end of the daemon: see \"domgrp list\" for what "
-                "runs",
-                kinds[operation->kind].name, operation->group_name);
-    operation_store(operation, NULL);
+    operation->group = group;
+    for (guint i = 0; i < group->members->len; i++) {
+        MemberNode *member = group->members->pdata[i];
+        OperationNode *found = NULL;
+        for (guint k = 0; k < operation->members->len && found == NULL; k++)
+            if (strcmp(node_of(operation, k)->shown.uuid, member->shown.uuid) == 0)
+                found = node_of(operation, k);
+        if (found == NULL && operation->kind == OPERATION_CREATE) {
+            found = operation_add_member(operation, NULL);
+            memcpy(found->shown.uuid, member->shown.uuid, sizeof found->shown.uuid);
+            g_strlcpy(found->shown.name, member->shown.name, sizeof found->shown.name);
+        }
+        if (found == NULL)
+            continue;
+        operation_bind(found, member);
+        found->shown.outcome = OUTCOME_PENDING;
+        found->spared =
+            kinds[operation->kind].during == GROUP_STARTING && found->domid != HOST_DOMID_NONE;
+    }
+    operation_plan(operation);
 }
 
-Operation *operation_new_undo(Engine *engine, const JournalOperation *record, Group *group)
+void operation_resume(Engine *engine, const JournalOperation *record, Group *group)
 {
     Operation *operation = operation_new_ended(engine, record);
-    operation->group = group;
+    const Phase *phases = kinds[operation->kind].phases;
+    operation->resumed = TRUE;
+    bind_members(operation, group);
+    while (phases[operation->phase].checks || phases[operation->phase].direction == DIRECTION_NONE)
+        operation->phase++;
+    begin(operation);
+}
+
+void operation_undo(Engine *engine, const JournalOperation *record, Group *group, GError *why)
+{
+    Operation *operation = operation_new_ended(engine, record);
+    operation->resumed = TRUE;
     operation->undoing = TRUE;
-    g_set_error(&operation->cause, DOMGRP_ERROR, DOMGRP_ERROR_INTERNAL,
-                "it was interrupted by the end of the daemon");
+    operation->cause = why;
+    bind_members(operation, group);
     while (phase_of(operation)->steps != NULL)
         operation->phase++;
     operation->phase--;
-    for (guint i = 0; i < group->members->len; i++)
-        operation_add_member(operation, group->members->pdata[i])->touched = TRUE;
+    for (guint i = 0; i < operation->members->len; i++)
+        node_of(operation, i)->touched =
+            node_of(operation, i)->member != NULL && !node_of(operation, i)->spared;
     begin(operation);
-    return operation;
 }
 
-void operation_bind(OperationNode *node, MemberNode *member)
+void operation_close(Engine *engine, const JournalOperation *record, GError *why)
 {
-    node->member = member;
-    member->node = node;
-}
-
-OperationNode *operation_add_member(Operation *operation, MemberNode *member)
-{
-    OperationNode *node = g_new0(OperationNode, 1);
-    node->unblocks = g_array_new(FALSE, FALSE, sizeof(guint));
-    if (member != NULL) {
-        operation_bind(node, member);
-        memcpy(node->shown.uuid, member->shown.uuid, sizeof node->shown.uuid);
-        g_strlcpy(node->shown.name, member->shown.name, sizeof node->shown.name);
+    Operation *operation = operation_new_ended(engine, record);
+    if (operation == NULL) {
+        g_clear_error(&why);
+        return;
     }
-    g_ptr_array_add(operation->members, node);
-    return node;
+    operation->resumed = TRUE;
+    operation->error = why;
+    for (guint i = 0; i < operation->members->len; i++)
+        node_of(operation, i)->shown.outcome = why != NULL ? OUTCOME_NOT_TRIED : OUTCOME_DONE;
+    operation->ended_us = g_get_real_time();
+    operation_store(operation, NULL);
 }
 
 static void node_free(OperationNode *node)
@@ -561,6 +528,7 @@ void operation_free(Operation *operation)
         node_free(operation->members->pdata[i]);
     g_ptr_array_unref(operation->members);
     g_queue_clear(&operation->ready);
+    g_array_unref(operation->unbuilt);
     host_config_free(operation->config);
     g_clear_error(&operation->cause);
     g_clear_error(&operation->undo_error);

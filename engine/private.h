@@ -6,9 +6,12 @@
  *   recover.c    a new engine: the journal compared with the host
  *   reality.c    what domains() says, made into states; a member whose guest ended
  *   group.c      a group's and a member's data, in memory, journal and hypervisor
- *   operation.c  the scheduler: phases, order, parallel members, failure policy, undoing
+ *   order.c      which member needs which, circles, tiers
+ *   operation.c  an operation: what was asked, its record, its wait, beginning and end
+ *   schedule.c   the scheduler: phases, order, parallel members, failure policy, undoing
  *   kinds.c      one row per kind of operation: when it may run and its phases
  *   steps.c      the steps that phases are made of; calls the host about members
+ *   ready.c      the step that waits until a member is ready
  *   create.c     the checks that a new group passes before anything changes
  *   join.c       the steps of a join
  *   work.c       runs a list of steps on one member or group; one event loop's turn
@@ -21,12 +24,15 @@
 #define DOMGRP_ENGINE_PRIVATE_H
 
 #include "engine.h"
+#include "order.h"
 
 #define ENGINE_MAX_GROUPS 4096
 #define ENGINE_MAX_MEMBERS 1024
 #define ENGINE_MAX_OPERATIONS 256
 #define ENGINE_PARALLEL 8
 #define ENGINE_TIMEOUT_S 300
+#define ENGINE_UNDO_TIMEOUT_S 60 /* for a ready member to shut down when its start is undone */
+#define ENGINE_MAX_QUEUED 16     /* operations that wait for others on one group */
 #define ENGINE_RESTART_US                                                                          \
     (10 * G_USEC_PER_SEC) /* a member restarts by itself at most this often                        \
                            */
@@ -60,10 +66,14 @@ struct Group {
     char uuid[DOMGRP_UUID_TEXT];
     char *name;
     char *text;
+    DomgrpSettings *settings;
     guint32 id;
     gboolean is_default;
     gboolean defined; /* listed; a group being created is not until it is in the journal */
     gboolean paused;
+    gboolean failed;        /* members failed too often: nothing starts by itself any more */
+    gboolean stop_wanted;   /* a member failed, and the group is to be shut down for it */
+    GArray *failures;       /* of gint64: when members failed, as far back as counts */
     gboolean doubt;         /* a write of it failed: the journal may have it or not */
     gboolean pause_doubt;   /* an unpause failed: the hypervisor may have done it or not */
     gboolean changed;       /* since the journal was read */
@@ -73,7 +83,6 @@ struct Group {
     Work *publisher;        /* the one that makes it so */
     GPtrArray *members;     /* of MemberNode, which it owns, in the order of the group file */
     Operation *operation;
-    Operation *next; /* waits for operation to end */
     GroupState told; /* the state that the listener heard last */
 };
 
@@ -92,16 +101,19 @@ struct MemberNode {
     gint64 hold_us;       /* when the daemon may do something about it by itself, after a failure */
     guint timer;          /* for these */
     guint32 kept_domid;   /* the ended domain that its configuration says to keep */
+    guint32 failed_domid; /* the domain whose failure was counted last */
+    gboolean revive;      /* it failed in xl's hands, which do not start it again: ours do */
 };
 
 /* -- steps and works (work.c) -- */
 
 typedef enum {
-    STEP_DONE,   /* the next step can run */
-    STEP_CALL,   /* a call of the host is under way: work_called() ends the step */
-    STEP_END,    /* the steps that follow are not needed */
-    STEP_WATCH,  /* not yet: run the step again when something has changed */
-    STEP_FAILED, /* and the error is set */
+    STEP_DONE,    /* the next step can run */
+    STEP_CALL,    /* a call of the host is under way: work_called() ends the step */
+    STEP_END,     /* the steps that follow are not needed */
+    STEP_WATCH,   /* not yet: run the step again when something has changed */
+    STEP_SKIPPED, /* the member is not tried, and the error says why */
+    STEP_FAILED,  /* and the error is set */
 } StepResult;
 
 typedef StepResult (*StepRun)(Work *work, GError **error);
@@ -121,13 +133,29 @@ struct Work {
     const Step *steps;
     guint next;
     enum { WORK_READY, WORK_CALL, WORK_WATCH, WORK_OVER } state;
-    gboolean stop;     /* end before the next step */
-    gboolean complete; /* it came to the end of its steps */
-    guint timer;
-    gint64 deadline;   /* 0: none */
-    guint32 domid;     /* the domain that the work began with, then the one it built */
-    gboolean ours;     /* likewise */
-    HostAction action; /* what to do with it when it has ended */
+    gboolean stop;               /* end before the next step */
+    gboolean complete;           /* it came to the end of its steps */
+    guint timer;                 /* for the deadline */
+    gint64 deadline;             /* 0: none */
+    guint wake;                  /* timer of work_wake() */
+    guint32 domid;               /* the domain that the work began with, then the one it built */
+    gboolean ours;               /* likewise */
+    HostAction action;           /* what to do with it when it has ended */
+    gboolean runs;               /* its domain runs already: it has only to be ready */
+    gboolean skipped;            /* a step said STEP_SKIPPED */
+    gboolean destroys;           /* the guest's time is up, and its domain is destroyed for it */
+    gboolean takes_over;         /* xl's domain is shut down, and built again as ours */
+    gboolean back;               /* xl has started it again */
+    gboolean retracting;         /* it was asked to end before it is destroyed */
+    const MemberNode *waits_for; /* what it needs and is not there yet */
+    struct {
+        guint handle;   /* of the attempt under way; 0: none */
+        gint64 began;   /* when the member began to run; 0: not yet */
+        gint64 next;    /* when the next attempt is due */
+        gint64 delay;   /* between the last attempt and that */
+        gboolean ready; /* the last attempt found it so */
+        GError *seen;   /* what it found instead */
+    } probe;
     GError *error;
 };
 
@@ -140,6 +168,8 @@ void work_done(gpointer work, const GError *error);
 /* Lets a step that watches fail after @delay_us; see work_late(). */
 void work_set_deadline(Work *work, gint64 delay_us);
 gboolean work_late(const Work *work);
+/* Has a turn after @delay_us, unless it is to have one anyway. */
+void work_wake(Work *work, gint64 delay_us);
 /* Ends @work before its next step; the call that is under way ends first. */
 void work_stop(Work *work);
 void work_free(Work *work);
@@ -162,8 +192,17 @@ void member_free(MemberNode *member);
 HostConfig *config_copy(const HostConfig *config);
 gboolean member_runs(const MemberNode *member); /* it has a domain whose guest has not ended */
 gboolean member_has_domain(const MemberNode *member);
-gboolean member_is_intended(const MemberNode *member); /* its domain is being built, or ended */
-gboolean group_stopped(const Group *group);            /* no member runs */
+/* What the journal says of its domain: that one is being built; that the present one is being
+ * ended for good; else that it is ours, or is not. */
+gboolean member_is_intended(const MemberNode *member);
+gboolean member_is_ending(const MemberNode *member);
+const DomgrpMemberSettings *member_settings(const MemberNode *member); /* or NULL */
+/* Makes its members' needs what its settings say. FALSE: they name what is no member, or a circle
+ */
+gboolean group_order(Group *group, GError **error);
+/* It works again, as far as an operator is concerned: forgets that its members failed. */
+void group_forgive(Group *group);
+gboolean group_stopped(const Group *group); /* no member runs */
 GroupState group_state(const Group *group);
 MemberNode *group_find_member(const Group *group, const char *name_or_uuid); /* or NULL */
 /* The domids of the members that have a domain; an array of guint32. */
@@ -209,12 +248,10 @@ void member_restart(MemberNode *member);
 
 /* -- operations (operation.c, kinds.c) -- */
 
-typedef enum { POLICY_ROLLBACK, POLICY_CONTINUE, POLICY_STOP } Policy;
-
 typedef enum {
     DIRECTION_NONE,    /* the phase's steps run once, on the group */
-    DIRECTION_FORWARD, /* on each member, after those it needs */
-    DIRECTION_REVERSE, /* on each member, after those that need it */
+    DIRECTION_FORWARD, /* on each member, low tiers first; a step waits for what it needs */
+    DIRECTION_REVERSE, /* on each member, after those that need it are down (step_release) */
 } Direction;
 
 typedef struct {
@@ -226,12 +263,19 @@ typedef struct {
 
 typedef struct {
     const char *name;
-    Policy policy;
-    GroupState during; /* the group's meanwhile, GROUP_STATE_COUNT: what reality says */
+    DomgrpPolicy policy;
+    const char *plan;   /* what it does to each member, for people; NULL: to the group */
+    GroupState during;  /* the group's meanwhile, GROUP_STATE_COUNT: what reality says */
+    GroupState undoing; /* likewise while it is undone */
     gboolean (*allowed)(Group *group, GError **error); /* NULL: always */
     gboolean (*selects)(const MemberNode *member);     /* the members that it works on */
-    gboolean supersedes; /* it cancels an operation that waits for guests */
-    gboolean waits;      /* it waits for guests and can be cancelled so */
+    gboolean supersedes;  /* it cancels an operation that waits for guests */
+    gboolean waits;       /* it waits for guests and gives way to one that supersedes */
+    gboolean makes_ready; /* it waits until the members are ready */
+    gboolean forgives;    /* an operator has seen that members failed */
+    /* What a new daemon makes of one that was cut off: whether it was done. NULL: it does what
+     * the policy says. */
+    gboolean (*was_done)(const Group *group, const JournalOperation *record);
     const Phase *phases;
 } Kind;
 
@@ -244,13 +288,21 @@ extern const Step steps_act[];
 extern const Step steps_restart[];
 extern const Step steps_publish[];
 
-StepResult step_end_if_running(Work *work, GError **error);
+StepResult step_begin(Work *work, GError **error);
 StepResult step_intend(Work *work, GError **error);
 StepResult step_build(Work *work, GError **error);
 StepResult step_place(Work *work, GError **error);
-StepResult step_end_unless_built(Work *work, GError **error);
+StepResult step_wait_needs(Work *work, GError **error);
+StepResult step_check_built(Work *work, GError **error);
 StepResult step_unpause(Work *work, GError **error);
 StepResult step_own(Work *work, GError **error);
+StepResult step_ready(Work *work, GError **error);
+StepResult step_ready_if_back(Work *work, GError **error);
+StepResult step_retract(Work *work, GError **error);
+StepResult step_wait_retracted(Work *work, GError **error);
+StepResult step_wait_asked(Work *work, GError **error);
+StepResult step_end_unless_same(Work *work, GError **error);
+StepResult step_release(Work *work, GError **error);
 StepResult step_ask(Work *work, GError **error);
 StepResult step_wait_end(Work *work, GError **error);
 StepResult step_wait_gone(Work *work, GError **error);
@@ -259,6 +311,7 @@ StepResult step_decide(Work *work, GError **error);
 StepResult step_coredump(Work *work, GError **error);
 StepResult step_keep(Work *work, GError **error);
 StepResult step_destroy(Work *work, GError **error);
+StepResult step_end_unless_ours(Work *work, GError **error);
 StepResult step_gone(Work *work, GError **error);
 StepResult step_disown(Work *work, GError **error);
 StepResult step_end_unless_restart(Work *work, GError **error);
@@ -280,8 +333,14 @@ struct OperationNode {
     OperationMember shown; /* first: it is an OperationMember */
     MemberNode *member;    /* NULL while a create reads its file, and when it is gone */
     Work *work;
+    guint index;        /* in operation->members */
+    guint32 domid;      /* the domain that it had when the operation began */
+    gboolean spared;    /* it ran already: undoing leaves it alone */
+    gboolean was_ready; /* as its probe found */
     gboolean touched;   /* a phase that can be undone worked on it */
+    gboolean built;     /* its domain need not be waited for by those of its tier and above */
     gboolean passed;    /* it is through the present phase */
+    gboolean released;  /* those that were blocked by it are not any more */
     guint blockers;     /* members that must be done before it */
     GArray *unblocks;   /* indices (guint) of members that wait for it */
     char *path;         /* of a create's file */
@@ -302,11 +361,16 @@ struct Operation {
     gint64 ended_us;
     GPtrArray *members; /* of OperationNode */
     EngineOptions options;
-    Policy policy;
+    DomgrpPolicy policy;
+    gboolean queued;    /* others on its groups must end before it begins */
+    gboolean resumed;   /* a daemon before this one began it */
+    gboolean by_itself; /* the daemon's own: at boot, or because a member failed */
     guint phase;
     gboolean undoing;
     gboolean halted;    /* no further member is begun */
     GQueue ready;       /* indices of members that nothing blocks */
+    guint built_tier;   /* all members up to this tier are built */
+    GArray *unbuilt;    /* of guint: members of each tier that are not */
     guint active;       /* works under way */
     guint failed;       /* members that failed in this phase */
     Work *work;         /* of a phase on the group */
@@ -322,22 +386,51 @@ struct Operation {
     HostConfig *config;                 /* likewise */
 };
 
-/* Opens an operation in the journal and begins it when the caller has returned. */
-Operation *operation_new(Engine *engine, OperationKind kind, Group *group, Group *other,
-                         GError **error);
+typedef struct {
+    OperationKind kind;
+    Group *group;
+    Group *other;             /* of a join: where the domain comes from, or NULL */
+    const HostDomain *domain; /* likewise: the domain */
+    EngineOptions options;
+    gboolean by_itself;
+} OperationRequest;
+
+/*
+ * Opens an operation in the journal; it begins when the caller has returned,
+ * or when those before it have ended.
+ */
+Operation *operation_new(Engine *engine, const OperationRequest *request, GError **error);
+/* Begins what was queued and can begin now. */
+void operations_begin_queued(Engine *engine);
+/* The operation that keeps one on @group (and @other) from beginning, or NULL. */
+const Operation *operation_ahead(Engine *engine, const Group *group, const Group *other);
+/* -- between the two halves: operation.c and schedule.c -- */
+void operation_plan(Operation *operation); /* tiers, and what is waited for */
+void operation_begin_phase(Operation *operation);
+void operation_next_phase(Operation *operation);
+void operation_end(Operation *operation);
+
 /* An operation of @record, which has ended. */
 Operation *operation_new_ended(Engine *engine, const JournalOperation *record);
-/* The create that @record opened, to be undone. */
-Operation *operation_new_undo(Engine *engine, const JournalOperation *record, Group *group);
-/* Closes the operation of a daemon that died, as it is. */
-void operation_close_interrupted(Operation *operation);
+/* The operation that @record opened and a daemon before this one began, to be finished or undone;
+ * @why is the cause of undoing it, taken. */
+void operation_resume(Engine *engine, const JournalOperation *record, Group *group);
+void operation_undo(Engine *engine, const JournalOperation *record, Group *group, GError *why);
+/* Closes it as it is, with @why, which it takes; NULL: it was done. */
+void operation_close(Engine *engine, const JournalOperation *record, GError *why);
+/* The member's domain is down: those that it needs may follow. */
+void operation_release(Operation *operation, OperationNode *node);
+/* The member's domain is built, or will not be. */
+void operation_built(Operation *operation, OperationNode *node);
 OperationNode *operation_add_member(Operation *operation, MemberNode *member);
 void operation_bind(OperationNode *node, MemberNode *member);
 void operation_free(Operation *operation);
 void operation_work_ended(Operation *operation, Work *work);
 void operation_feed(Operation *operation);
 /* Ends it as soon as its calls have ended, with @error, which it takes. */
-void operation_cancel(Operation *operation, GError *error);
+void operation_supersede(Operation *operation, GError *error);
+/* It is not wanted any more: as if a member had failed with @why, which it takes. */
+void operation_cancel(Operation *operation, GError *why);
 gboolean operation_is_over(const Operation *operation);
 /* KiB that operations have promised to members that they have not built yet. */
 guint64 engine_promised_kib(Engine *engine);
@@ -351,6 +444,10 @@ void engine_remove_group(Group *group);
 OperationKind operation_kind_lookup(const char *name); /* OPERATION_KIND_COUNT: none */
 
 /* -- steps of one kind -- */
+
+/* Whether a join that waited can still begin; finds its groups anew. */
+gboolean engine_admit_join(Operation *operation, GError **error);
+Outcome outcome_lookup(const char *name); /* PENDING for what is none */
 
 StepResult create_read(Work *work, GError **error);
 StepResult create_check(Work *work, GError **error);

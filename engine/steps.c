@@ -15,17 +15,26 @@ static Host *host_of(const Work *work)
 
 /* -- bringing a domain up -- */
 
-/* It may have been restarted while this waited for its turn. */
-StepResult step_end_if_running(Work *work, GError **error)
+/*
+ * A member that runs has only to be ready. What a daemon before this one left
+ * half built is taken away first; what it had let run is taken for ours.
+ */
+StepResult step_begin(Work *work, GError **error)
 {
-    return member_has_domain(work->member) ? STEP_END : STEP_DONE;
+    MemberNode *member = work->member;
+    gboolean left_over = member_is_intended(member) && member->domain.paused;
+    work->domid = member->domain.domid;
+    work->runs = member_runs(member) && !left_over;
+    if (!member_has_domain(member) || work->runs)
+        return STEP_DONE;
+    return step_destroy(work, error);
 }
 
 /* From here until step_own() a domain of the member is one that we build or end. */
 StepResult step_intend(Work *work, GError **error)
 {
     MemberNode *member = work->member;
-    if (!member_store_owner(member, TRUE, HOST_DOMID_NONE, error))
+    if (!work->runs && !member_store_owner(member, TRUE, HOST_DOMID_NONE, error))
         return STEP_FAILED;
     return STEP_DONE;
 }
@@ -40,6 +49,8 @@ static void built(gpointer data, guint32 domid, const GError *error)
 StepResult step_build(Work *work, GError **error)
 {
     HostRecord record;
+    if (work->runs)
+        return STEP_DONE;
     group_record(work->group, &record);
     host_of(work)->ops->domain_create(host_of(work), work->member->shown.config->json, &record,
                                       built, work);
@@ -51,6 +62,8 @@ StepResult step_build(Work *work, GError **error)
 StepResult step_place(Work *work, GError **error)
 {
     MemberNode *member = work->member;
+    if (work->runs)
+        return STEP_DONE;
     if (member->domain.domid != work->domid) {
         g_set_error(error, DOMGRP_ERROR, DOMGRP_ERROR_HOST,
                     "its domain %u was gone as soon as it was built", work->domid);
@@ -59,13 +72,80 @@ StepResult step_place(Work *work, GError **error)
     return member_place(member, error) ? STEP_DONE : STEP_FAILED;
 }
 
+/* -- in order -- */
+
+static StepResult fail_need(const Work *work, const MemberNode *need, const char *what,
+                            GError **error)
+{
+    g_set_error(error, DOMGRP_ERROR, DOMGRP_ERROR_PARTLY, "%s, which it needs, %s",
+                need->shown.name, what);
+    return work->operation->kind == OPERATION_REBOOT ? STEP_FAILED : STEP_SKIPPED;
+}
+
+/* DONE: @need is there; WATCH: not yet. */
+static StepResult check_need(const Work *work, const MemberNode *need, GError **error)
+{
+    const OperationNode *node = need->node;
+    if (node == NULL) /* the operation has nothing to do with it */
+        return STEP_DONE;
+    if (node->shown.outcome == OUTCOME_FAILED)
+        return fail_need(work, need, "failed", error);
+    if (node->shown.outcome == OUTCOME_NOT_TRIED || node->shown.outcome == OUTCOME_UNDONE)
+        return fail_need(work, need, "was not tried", error);
+    if (!node->passed || need->work != NULL)
+        return STEP_WATCH;
+    if (member_runs(need))
+        return STEP_DONE;
+    if (need->timer != 0) /* it will be restarted */
+        return STEP_WATCH;
+    fail_need(work, need, "has ended meanwhile", error);
+    return STEP_FAILED;
+}
+
+/*
+ * A member runs when those that it needs are ready, and those of its tier and
+ * the tiers before are built: what can go wrong with them has gone wrong by
+ * then, and guests that boot do not slow their building.
+ */
+StepResult step_wait_needs(Work *work, GError **error)
+{
+    Operation *operation = work->operation;
+    if (work->node == NULL || operation->undoing) /* then the scheduler has seen to it */
+        return STEP_DONE;
+    operation_built(operation, work->node);
+    for (guint i = 0; i < work->member->needs->len; i++) {
+        work->waits_for = work->member->needs->pdata[i];
+        StepResult result = check_need(work, work->waits_for, error);
+        if (result != STEP_DONE)
+            return result;
+    }
+    work->waits_for = NULL;
+    if (operation->kind == OPERATION_REBOOT)
+        return STEP_DONE;
+    if (operation->halted) {
+        g_set_error(error, DOMGRP_ERROR, DOMGRP_ERROR_PARTLY,
+                    "another member had failed before its turn came");
+        return STEP_SKIPPED;
+    }
+    return work->node->shown.tier <= operation->built_tier ? STEP_DONE : STEP_WATCH;
+}
+
+/* The member's domain is down: those that it needs may follow. */
+StepResult step_release(Work *work, GError **error)
+{
+    if (work->node != NULL)
+        operation_release(work->operation, work->node);
+    return STEP_DONE;
+}
+
+/* -- letting it run -- */
+
 /* Somebody else's domain of the member runs without us. */
-StepResult step_end_unless_built(Work *work, GError **error)
+StepResult step_check_built(Work *work, GError **error)
 {
     const MemberNode *member = work->member;
-    if (!member_is_intended(member))
-        return STEP_END;
-    if (member_has_domain(member))
+    work->runs = work->runs || !member_is_intended(member);
+    if (work->runs || member_has_domain(member))
         return STEP_DONE;
     g_set_error(error, DOMGRP_ERROR, DOMGRP_ERROR_HOST,
                 "its domain was taken away by another toolstack before it could run");
@@ -74,29 +154,54 @@ StepResult step_end_unless_built(Work *work, GError **error)
 
 StepResult step_unpause(Work *work, GError **error)
 {
+    if (work->runs)
+        return STEP_DONE;
     host_of(work)->ops->domain_unpause(host_of(work), work->domid, work->member->shown.uuid,
                                        work_done, work);
     return STEP_CALL;
 }
 
+/* A domain that a daemon before this one let run is ours, too. */
 StepResult step_own(Work *work, GError **error)
 {
-    return member_store_owner(work->member, TRUE, work->domid, error) ? STEP_DONE : STEP_FAILED;
+    MemberNode *member = work->member;
+    if (work->runs && !member_is_intended(member))
+        return STEP_DONE;
+    return member_store_owner(member, TRUE, work->domid, error) ? STEP_DONE : STEP_FAILED;
 }
 
 /* -- taking a domain down -- */
 
+/* How long the guest has: as the command says, else as the group file does. */
+static guint timeout_of(const Work *work)
+{
+    const DomgrpMemberSettings *settings = member_settings(work->member);
+    if (work->operation->options.timeout_s != 0)
+        return work->operation->options.timeout_s;
+    return settings != NULL && settings->shutdown_timeout_s != 0 ? settings->shutdown_timeout_s
+                                                                 : ENGINE_TIMEOUT_S;
+}
+
+static gboolean has_order(const Work *work)
+{
+    return work->member->needs->len > 0 || work->node->unblocks->len > 0;
+}
+
+/*
+ * xl starts a domain of its own again as soon as it has ended: where there is
+ * an order to keep it is asked to power off, and is ours from then on.
+ */
 StepResult step_ask(Work *work, GError **error)
 {
     const EngineOptions *options = &work->operation->options;
     MemberNode *member = work->member;
-    gint64 seconds = options->timeout_s != 0 ? options->timeout_s : ENGINE_TIMEOUT_S;
-    work_set_deadline(work, seconds * G_USEC_PER_SEC);
-    if (!member_runs(member))
+    gboolean reboot = work->operation->kind == OPERATION_REBOOT;
+    work_set_deadline(work, (gint64)timeout_of(work) * G_USEC_PER_SEC);
+    if (!member_runs(member) || member->domain.domid != work->domid)
         return STEP_DONE;
 
-    HostShutdown how =
-        work->operation->kind == OPERATION_REBOOT ? HOST_SHUTDOWN_REBOOT : HOST_SHUTDOWN_POWEROFF;
+    work->takes_over = reboot && !work->ours && has_order(work);
+    HostShutdown how = reboot && !work->takes_over ? HOST_SHUTDOWN_REBOOT : HOST_SHUTDOWN_POWEROFF;
     host_of(work)->ops->domain_shutdown(host_of(work), work->domid, member->shown.uuid, how,
                                         options->fallback, work_done, work);
     return STEP_CALL;
@@ -104,12 +209,10 @@ StepResult step_ask(Work *work, GError **error)
 
 static StepResult fail_late(const Work *work, const char *what, GError **error)
 {
-    const EngineOptions *options = &work->operation->options;
     g_set_error(error, DOMGRP_ERROR, DOMGRP_ERROR_TIMEOUT,
                 "%s within %u s and was left as it is: wait for it, or end it with "
                 "\"domgrp destroy %s\"",
-                what, options->timeout_s != 0 ? options->timeout_s : ENGINE_TIMEOUT_S,
-                work->group->name);
+                what, timeout_of(work), work->group->name);
     return STEP_FAILED;
 }
 
@@ -123,7 +226,11 @@ static gboolean has_ended(const Work *work)
 
 StepResult step_wait_end(Work *work, GError **error)
 {
+    const DomgrpMemberSettings *settings = member_settings(work->member);
     if (has_ended(work))
+        return STEP_DONE;
+    work->destroys = work_late(work) && settings != NULL && settings->shutdown_destroys;
+    if (work->destroys)
         return STEP_DONE;
     return work_late(work) ? fail_late(work, "it did not shut down", error) : STEP_WATCH;
 }
@@ -131,10 +238,10 @@ StepResult step_wait_end(Work *work, GError **error)
 /* What xl's monitor does about a domain of its own is waited for. */
 StepResult step_wait_gone(Work *work, GError **error)
 {
-    if (work->member->domain.domid != work->domid)
-        return work->ours ? STEP_DONE : STEP_END;
-    if (work->ours)
+    if (work->ours || work->destroys)
         return STEP_DONE;
+    if (work->member->domain.domid != work->domid)
+        return STEP_END;
     if (member_action(work->member) == HOST_ACTION_PRESERVE)
         return STEP_END;
     return work_late(work) ? fail_late(work,
@@ -144,14 +251,16 @@ StepResult step_wait_gone(Work *work, GError **error)
                            : STEP_WATCH;
 }
 
+/* For xl to have cleaned up, then; @work->back: for its new domain. */
 StepResult step_wait_back(Work *work, GError **error)
 {
     MemberNode *member = work->member;
     gboolean same = member->domain.domid == work->domid;
-    if (work->ours && same)
+    work->back = !same && member_runs(member) && !member->domain.paused;
+    if (work->back || work->destroys || (work->ours && same) || member_is_intended(member))
         return STEP_DONE;
-    if (!same && member_runs(member) && !member->domain.paused)
-        return STEP_END;
+    if (work->takes_over && !member_has_domain(member))
+        return STEP_DONE;
     if (!same && member_runs(member))
         engine_retry(work->engine); /* xl builds it; its last act, unpausing, is no event */
     if (work->ours && !member_has_domain(member)) {
@@ -165,7 +274,10 @@ StepResult step_wait_back(Work *work, GError **error)
 
 StepResult step_decide(Work *work, GError **error)
 {
-    if (work->member->domain.domid == work->domid && work->member->domain.shutdown)
+    if (work->operation != NULL && work->operation->kind == OPERATION_REBOOT &&
+        (work->destroys || work->member->domain.domid != work->domid))
+        work->action = HOST_ACTION_RESTART;
+    else if (work->member->domain.domid == work->domid && work->member->domain.shutdown)
         work->action = member_action(work->member);
     return STEP_DONE;
 }
@@ -204,13 +316,31 @@ StepResult step_keep(Work *work, GError **error)
     return STEP_CALL;
 }
 
+/* What is not ours, and came after we began, stays. */
+StepResult step_end_unless_ours(Work *work, GError **error)
+{
+    const MemberNode *member = work->member;
+    return member_has_domain(member) && !member->owned && !member_is_ending(member) ? STEP_END
+                                                                                    : STEP_DONE;
+}
+
+/* The domain that was to go has gone before, and there may be another one by now. */
+StepResult step_end_unless_same(Work *work, GError **error)
+{
+    const MemberNode *member = work->member;
+    return work->domid == member->domain.domid || member_is_intended(member) ? STEP_DONE : STEP_END;
+}
+
+/* The journal says first whether it goes for good or to be built again. */
 StepResult step_destroy(Work *work, GError **error)
 {
     MemberNode *member = work->member;
     work->domid = member->domain.domid;
     if (!member_has_domain(member))
         return STEP_DONE;
-    if (member->shown.ours && !member_store_owner(member, TRUE, HOST_DOMID_NONE, error))
+    gboolean replaced = action_builds(work->action);
+    if (member->owned &&
+        !member_store_owner(member, replaced, replaced ? HOST_DOMID_NONE : work->domid, error))
         return STEP_FAILED;
     host_of(work)->ops->domain_destroy(host_of(work), work->domid, member->shown.uuid, work_done,
                                        work);
@@ -250,6 +380,49 @@ StepResult step_fail_unless_restart(Work *work, GError **error)
                 "start it with \"domgrp start %s\"",
                 work->group->name);
     return STEP_FAILED;
+}
+
+/* -- undoing -- */
+
+/* A guest that cannot be asked is destroyed all the same. */
+static void retracted(gpointer data, const GError *error)
+{
+    Work *work = data;
+    work->retracting = error == NULL;
+    work_called(work, NULL);
+}
+
+/* A member that was ready may have work in hand: it is asked before it is destroyed. */
+StepResult step_retract(Work *work, GError **error)
+{
+    MemberNode *member = work->member;
+    const DomgrpMemberSettings *settings = member_settings(member);
+    guint seconds = settings != NULL ? settings->shutdown_timeout_s : 0;
+    if (!work->node->was_ready || !member_runs(member) || work->group->paused)
+        return STEP_DONE;
+    work_set_deadline(work,
+                      (gint64)(seconds != 0 ? seconds : ENGINE_UNDO_TIMEOUT_S) * G_USEC_PER_SEC);
+    work->retracting = TRUE;
+    host_of(work)->ops->domain_shutdown(host_of(work), work->domid, member->shown.uuid,
+                                        HOST_SHUTDOWN_POWEROFF, FALSE, retracted, work);
+    return STEP_CALL;
+}
+
+StepResult step_wait_retracted(Work *work, GError **error)
+{
+    return !work->retracting || has_ended(work) || work_late(work) ? STEP_DONE : STEP_WATCH;
+}
+
+/* Undoing a shutdown: a guest that was asked will end, and can only then be started again. */
+StepResult step_wait_asked(Work *work, GError **error)
+{
+    const HostDomain *domain = &work->member->domain;
+    if (work->deadline == 0)
+        work_set_deadline(work, (gint64)timeout_of(work) * G_USEC_PER_SEC);
+    return member_runs(work->member) && domain->asked && domain->domid == work->node->domid &&
+                   !work_late(work)
+               ? STEP_WATCH
+               : STEP_DONE;
 }
 
 /* -- groups -- */

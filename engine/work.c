@@ -18,6 +18,8 @@ Work *work_new(Engine *engine, Operation *operation, OperationNode *node, Group 
     work->member = member;
     work->steps = steps;
     work->domid = member != NULL ? member->domain.domid : HOST_DOMID_NONE;
+    if (node != NULL && operation->resumed && node->domid != HOST_DOMID_NONE)
+        work->domid = node->domid; /* the one that it was about */
     work->ours = member != NULL && member->shown.ours;
     work->action = HOST_ACTION_DESTROY;
     if (member != NULL) {
@@ -33,8 +35,14 @@ Work *work_new(Engine *engine, Operation *operation, OperationNode *node, Group 
 
 void work_free(Work *work)
 {
+    Host *host = work->engine->host;
     if (work->timer != 0)
-        work->engine->host->ops->timer_cancel(work->engine->host, work->timer);
+        host->ops->timer_cancel(host, work->timer);
+    if (work->wake != 0)
+        host->ops->timer_cancel(host, work->wake);
+    if (work->probe.handle != 0)
+        host->ops->probe_cancel(host, work->probe.handle);
+    g_clear_error(&work->probe.seen);
     if (work->member != NULL && work->member->work == work)
         work->member->work = NULL;
     if (work->node != NULL && work->node->work == work)
@@ -82,6 +90,20 @@ void work_set_deadline(Work *work, gint64 delay_us)
     work->timer = host->ops->timer_add(host, delay_us, work_timeout, work);
 }
 
+static void work_woken(gpointer data)
+{
+    Work *work = data;
+    work->wake = 0;
+    engine_turn(work->engine);
+}
+
+void work_wake(Work *work, gint64 delay_us)
+{
+    Host *host = work->engine->host;
+    if (work->wake == 0)
+        work->wake = host->ops->timer_add(host, MAX(delay_us, 0), work_woken, work);
+}
+
 gboolean work_late(const Work *work)
 {
     Host *host = work->engine->host;
@@ -114,6 +136,9 @@ static void work_run(Work *work)
         case STEP_WATCH:
             work->state = WORK_WATCH;
             return;
+        case STEP_SKIPPED:
+            work->skipped = TRUE;
+            /* fall through */
         case STEP_FAILED:
             g_assert(work->error != NULL);
             work->state = WORK_OVER;
@@ -207,7 +232,7 @@ static void feed_operations(Engine *engine)
 {
     for (guint i = 0; i < engine->operations->len; i++) {
         Operation *operation = engine->operations->pdata[i];
-        if (!operation_is_over(operation) && operation->timer == 0)
+        if (!operation_is_over(operation) && !operation->queued && operation->timer == 0)
             operation_feed(operation);
     }
 }
@@ -227,6 +252,7 @@ void engine_turn(Engine *engine)
         }
         run_works(engine);
         reap_works(engine);
+        operations_begin_queued(engine);
         feed_operations(engine);
         reality_act(engine);
         publish_groups(engine);
