@@ -16,6 +16,16 @@
  *     on_boot            "ignore", "start"
  *     parallel           "NUMBER"
  *
+ * A string is words with blanks (spaces, tabs) between them; there are no quotes and no shell.
+ * As names may have colons in them, the colon that ends a MEMBER or an OPERATION is the last
+ * character of the first word, or, if that does not end in one, the first colon in it:
+ * "web: db" and "web:db" are about web, "a:b: db" is about a:b, "a:b db" is about a.
+ * "timeout=" is a word of its own only at the end, so a program's last argument can be that too
+ * if another one follows. A delay has none: it cannot fail.
+ *
+ * Several strings of "after" may be about one member; of "ready" and "shutdown", and of
+ * "on_failure" about one operation, only one.
+ *
  * Members are called by the names of their domains. Whether they exist, and
  * that the order has no cycle, is for the engine to say: only it knows them.
  *
@@ -34,7 +44,12 @@ G_BEGIN_DECLS
 #define DOMGRP_READY_TIMEOUT_S 60u  /* of a probe that does not say */
 #define DOMGRP_FAILURE_TIMES 3u     /* failure_limit that a group has without saying */
 #define DOMGRP_FAILURE_SECONDS 600u /* likewise */
+#define DOMGRP_FAILURE_TIMES_MAX 1000u
 #define DOMGRP_PARALLEL_MAX 64u
+#define DOMGRP_NEEDS_MAX 1024u /* of one member */
+#define DOMGRP_PROBE_MAX 4096u /* bytes of a probe's text */
+#define DOMGRP_SETTING_MAX                                                                         \
+    ((DOMGRP_NEEDS_MAX + 2) * (DOMGRP_NAME_MAX + 1u)) /* bytes of a string: the longest "after" */
 
 /* What an operation does when a member fails. X(enumerator, name) */
 #define DOMGRP_POLICIES(X)                                                                         \
@@ -67,8 +82,8 @@ typedef enum {
 /* When a member is ready. */
 typedef struct {
     DomgrpProbeKind kind;
-    char *text;      /* as the file has it, without "timeout=": "tcp 10.0.0.5:5432" */
-    guint timeout_s; /* 1 to DOMGRP_SECONDS_MAX; from when the member began to run */
+    char *text;      /* its words, without "timeout=", a space between each: "tcp 10.0.0.5:5432" */
+    guint timeout_s; /* 1 to DOMGRP_SECONDS_MAX (DELAY: that); from when the member began to run */
     guint delay_s;   /* DELAY: 0 to DOMGRP_SECONDS_MAX */
     char *address;   /* TCP: an IP address or a host name, without brackets */
     guint16 port;    /* TCP */
@@ -83,17 +98,20 @@ typedef enum {
     DOMGRP_MEMBER_FAILURE_STOP_GROUP
 } DomgrpMemberFailure;
 
-/* What is said of one member. */
+/* What is said of one member, at least one thing. */
 typedef struct {
     char *name;
     GPtrArray *needs;           /* of char *, those that must be ready before it; none twice */
     DomgrpProbe *ready;         /* NULL: it is ready when it runs */
     guint shutdown_timeout_s;   /* 0: not said */
     gboolean shutdown_destroys; /* when that is over: destroy it, else leave it */
+    gboolean shutdown_said;     /* private */
 } DomgrpMemberSettings;
 
+/* Changed by the functions below alone. */
 typedef struct {
-    GPtrArray *members; /* of DomgrpMemberSettings, in the order in which they are first named */
+    GPtrArray *members; /* of DomgrpMemberSettings, in the order in which each is first spoken of;
+                           not those that others need and of which nothing else is said */
     GHashTable
         *on_failure; /* name of an operation to DomgrpPolicy (GUINT_TO_POINTER); owns its keys */
     DomgrpMemberFailure on_member_failure;
@@ -101,7 +119,9 @@ typedef struct {
     guint failure_seconds; /* ... in so long a time are borne; the next one makes the group "failed"
                             */
     gboolean starts_on_boot;
-    guint parallel; /* members worked on at once; 0: not said */
+    guint parallel;    /* members worked on at once; 0: not said */
+    GHashTable *index; /* private: a member's name to what is in members, which owns both */
+    guint said;        /* private: a bit for each key that is no list and has been said */
 } DomgrpSettings;
 
 /* Those of a group that says nothing. */
@@ -119,8 +139,9 @@ const char *domgrp_settings_key(guint i);
 
 /*
  * Adds one string of @key. DOMGRP_ERROR_VALUE (DOMGRP_ERROR_NAME for a
- * member's name, DOMGRP_ERROR_ORDER for a member after itself) and nothing
- * is changed if it does not parse, or says what was said already.
+ * member's name, DOMGRP_ERROR_ORDER for a member after itself,
+ * DOMGRP_ERROR_KEY_UNKNOWN for a key) and nothing is changed if it does not
+ * parse, or says what was said already. The message quotes the string.
  */
 gboolean domgrp_settings_add(DomgrpSettings *settings, const char *key, const char *value,
                              GError **error);
@@ -136,7 +157,7 @@ void domgrp_settings_remove(DomgrpSettings *settings, const char *member);
  * again and a database can keep; "" if nothing is said. Free with g_free().
  */
 char *domgrp_settings_to_text(const DomgrpSettings *settings);
-/* NULL if a line does not parse; errors as domgrp_settings_add(). */
+/* NULL if a line does not parse; errors as domgrp_settings_add(), with the line's number. */
 DomgrpSettings *domgrp_settings_from_text(const char *text, GError **error);
 
 G_END_DECLS

@@ -15,9 +15,16 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-typedef enum { KEY_NAME, KEY_UUID, KEY_MEMBERS, KEY_COUNT } Key;
+/* A key by its number: these, and from KEY_SETTING those of domgrp_settings_key(). */
+enum { KEY_NAME, KEY_UUID, KEY_MEMBERS, KEY_SETTING };
+typedef guint Key;
 
-static const char *const key_names[KEY_COUNT] = {"name", "uuid", "members"};
+/* NULL after the last. */
+static const char *key_name(Key key)
+{
+    static const char *const names[KEY_SETTING] = {"name", "uuid", "members"};
+    return key < KEY_SETTING ? names[key] : domgrp_settings_key(key - KEY_SETTING);
+}
 
 /* A key, or a string or number of the key before it. */
 typedef struct {
@@ -38,7 +45,7 @@ typedef struct {
     const char *filename;
     GArray *words; /* of Word */
     XLU_Config *config;
-    KeyPlace places[KEY_COUNT];
+    KeyPlace *places; /* by Key */
 } Reader;
 
 void group_file_free(GroupFile *file)
@@ -53,6 +60,7 @@ void group_file_free(GroupFile *file)
     g_free(file->name);
     g_free(file->text);
     g_free(file->directory);
+    domgrp_settings_free(file->settings);
     g_free(file);
 }
 
@@ -185,24 +193,41 @@ static gboolean grammar_parse(Reader *reader, const char *text, GError **error)
 
 /* -- keys: in text that libxlutil accepts, a word outside quotes is one -- */
 
+static gboolean key_unknown(const Reader *reader, const Word *word, GError **error)
+{
+    g_autoptr(GString) all = g_string_new(key_name(0));
+    for (Key key = 1; key_name(key) != NULL; key++)
+        g_string_append_printf(all, "%s%s", key_name(key + 1) != NULL ? ", " : " and ",
+                               key_name(key));
+    g_set_error(error, DOMGRP_ERROR, DOMGRP_ERROR_KEY_UNKNOWN,
+                "%s:%u: the key \"%.*s\" is not known; a group file has %s", reader->filename,
+                word->line, (int)MIN(word->length, 60), word->text, all->str);
+    return FALSE;
+}
+
 static gboolean key_lookup(const Reader *reader, const Word *word, Key *ret_key, GError **error)
 {
-    for (Key key = 0; key < KEY_COUNT; key++) {
-        if (strlen(key_names[key]) == word->length &&
-            memcmp(key_names[key], word->text, word->length) == 0) {
+    const char *name;
+    for (Key key = 0; (name = key_name(key)) != NULL; key++) {
+        if (strlen(name) == word->length && memcmp(name, word->text, word->length) == 0) {
             *ret_key = key;
             return TRUE;
         }
     }
-    g_set_error(error, DOMGRP_ERROR, DOMGRP_ERROR_KEY_UNKNOWN,
-                "%s:%u: the key \"%.*s\" is not known; a group file has name, uuid and members",
-                reader->filename, word->line, (int)MIN(word->length, 60), word->text);
-    return FALSE;
+    return key_unknown(reader, word, error);
+}
+
+static KeyPlace *places_new(void)
+{
+    Key n = KEY_SETTING;
+    while (key_name(n) != NULL)
+        n++;
+    return g_new0(KeyPlace, n);
 }
 
 static gboolean keys_find(Reader *reader, GError **error)
 {
-    Key key = KEY_COUNT;
+    Key key = 0;
 
     for (guint i = 0; i < reader->words->len; i++) {
         const Word *word = &g_array_index(reader->words, Word, i);
@@ -215,7 +240,7 @@ static gboolean keys_find(Reader *reader, GError **error)
         if (reader->places[key].word != NULL) {
             g_set_error(error, DOMGRP_ERROR, DOMGRP_ERROR_VALUE,
                         "%s:%u: \"%s\" is set a second time, after line %u; keep one",
-                        reader->filename, word->line, key_names[key],
+                        reader->filename, word->line, key_name(key),
                         reader->places[key].word->line);
             return FALSE;
         }
@@ -237,10 +262,10 @@ static guint value_line(const Reader *reader, Key key, guint i)
 static const char *string_get(const Reader *reader, Key key, GError **error)
 {
     const char *value = NULL;
-    if (xlu_cfg_get_string(reader->config, key_names[key], &value, 1) == EINVAL)
+    if (xlu_cfg_get_string(reader->config, key_name(key), &value, 1) == EINVAL)
         g_set_error(error, DOMGRP_ERROR, DOMGRP_ERROR_VALUE,
                     "%s:%u: \"%s\" is a list; write one value in quotes", reader->filename,
-                    reader->places[key].word->line, key_names[key]);
+                    reader->places[key].word->line, key_name(key));
     return value;
 }
 
@@ -285,7 +310,7 @@ static guint members_count(const Reader *reader, XLU_ConfigList **ret_list, GErr
 {
     const Word *key = reader->places[KEY_MEMBERS].word;
     int count = 0;
-    int failed = xlu_cfg_get_list(reader->config, key_names[KEY_MEMBERS], ret_list, &count, 1);
+    int failed = xlu_cfg_get_list(reader->config, key_name(KEY_MEMBERS), ret_list, &count, 1);
 
     if (failed == EINVAL)
         g_set_error(error, DOMGRP_ERROR, DOMGRP_ERROR_VALUE,
@@ -359,11 +384,64 @@ static gboolean members_read(const Reader *reader, GroupFile *file, GError **err
     return count > 0;
 }
 
+static gboolean setting_add(const Reader *reader, Key key, guint i, const char *value,
+                            GroupFile *file, GError **error)
+{
+    if (domgrp_settings_add(file->settings, key_name(key), value, error))
+        return TRUE;
+    g_prefix_error(error, "%s:%u: ", reader->filename, value_line(reader, key, i));
+    return FALSE;
+}
+
+static gboolean setting_list_read(const Reader *reader, Key key, GroupFile *file, GError **error)
+{
+    XLU_ConfigList *list;
+    int count;
+
+    if (xlu_cfg_get_list(reader->config, key_name(key), &list, &count, 1) != 0) {
+        g_set_error(error, DOMGRP_ERROR, DOMGRP_ERROR_VALUE,
+                    "%s:%u: \"%s\" is a single value; write a list, [ \"...\" ]", reader->filename,
+                    reader->places[key].word->line, key_name(key));
+        return FALSE;
+    }
+    for (guint i = 0; i < (guint)count; i++) {
+        const char *value = xlu_cfg_get_listitem(list, (int)i);
+        if (value == NULL) {
+            g_set_error(error, DOMGRP_ERROR, DOMGRP_ERROR_VALUE,
+                        "%s:%u: item %u of \"%s\" is a list; write a string in quotes",
+                        reader->filename, value_line(reader, key, i), i + 1, key_name(key));
+            return FALSE;
+        }
+        if (!setting_add(reader, key, i, value, file, error))
+            return FALSE;
+    }
+    return TRUE;
+}
+
+static gboolean settings_read(const Reader *reader, GroupFile *file, GError **error)
+{
+    for (Key key = KEY_SETTING; key_name(key) != NULL; key++) {
+        gboolean is_list, good;
+        if (reader->places[key].word == NULL)
+            continue;
+        if (domgrp_settings_has_key(key_name(key), &is_list) && is_list) {
+            good = setting_list_read(reader, key, file, error);
+        } else {
+            const char *value = string_get(reader, key, error);
+            good = value != NULL && setting_add(reader, key, 0, value, file, error);
+        }
+        if (!good)
+            return FALSE;
+    }
+    return TRUE;
+}
+
 static gboolean reader_read(Reader *reader, GroupFile *file, GError **error)
 {
     return words_scan(reader, file->text, error) && grammar_parse(reader, file->text, error) &&
            keys_find(reader, error) && name_read(reader, file, error) &&
-           uuid_read(reader, file, error) && members_read(reader, file, error);
+           uuid_read(reader, file, error) && members_read(reader, file, error) &&
+           settings_read(reader, file, error);
 }
 
 gboolean group_file_parse(const char *text, gsize length, const char *filename,
@@ -373,9 +451,11 @@ gboolean group_file_parse(const char *text, gsize length, const char *filename,
         return FALSE;
     g_autoptr(GroupFile) file = g_new0(GroupFile, 1);
     file->text = g_strndup(text, length);
+    file->settings = domgrp_settings_new();
 
     g_autoptr(GArray) words = g_array_new(FALSE, FALSE, sizeof(Word));
-    Reader reader = {.filename = filename, .words = words};
+    g_autofree KeyPlace *places = places_new();
+    Reader reader = {.filename = filename, .words = words, .places = places};
     gboolean good = reader_read(&reader, file, error);
     g_clear_pointer(&reader.config, xlu_cfg_destroy);
 

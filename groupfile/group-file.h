@@ -7,6 +7,7 @@
  *     name = "shop"
  *     uuid = "3f1c9c5e-8f5b-4d5c-9d55-0d3f0a6f1c2e"    # optional
  *     members = [ "db.cfg", "web.cfg", "mail.cfg" ]
+ *     after = [ "web: db" ]    # and the other keys of domgrp-settings.h, all optional
  *
  * Thread safe; no state. Member files are xl's own business: they are read
  * as text and never looked into.
@@ -14,11 +15,11 @@
 #ifndef GROUPFILE_GROUP_FILE_H
 #define GROUPFILE_GROUP_FILE_H
 
-#include "domgrp-name.h"
+#include "domgrp-settings.h"
 
 G_BEGIN_DECLS
 
-#define GROUP_FILE_SIZE_MAX (64u * 1024)          /* bytes of a group file */
+#define GROUP_FILE_SIZE_MAX (256u * 1024)         /* bytes of a group file */
 #define GROUP_FILE_MEMBER_SIZE_MAX (1024u * 1024) /* bytes of a member's xl.cfg */
 #define GROUP_FILE_MEMBERS_MAX 1024u
 
@@ -34,6 +35,7 @@ typedef struct {
     char *directory; /* the caller's, from which xl takes relative paths; NULL from parse */
     guint n_members;
     GroupFileMember *members; /* in the order of the file; at least one */
+    DomgrpSettings *settings; /* never NULL; whether its members exist is not known here */
 } GroupFile;
 
 void group_file_free(GroupFile *file);
@@ -42,7 +44,8 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(GroupFile, group_file_free)
 /*
  * Reads the @length bytes of @text, which messages call @filename. Nothing
  * else is opened. Errors: FILE (too large), SYNTAX (also NUL bytes and what
- * is no UTF-8), KEY_UNKNOWN, VALUE, NAME, MEMBER_DUPLICATE, GROUP_LIMIT.
+ * is no UTF-8), KEY_UNKNOWN, VALUE, NAME, ORDER (a member after itself),
+ * MEMBER_DUPLICATE, GROUP_LIMIT.
  */
 gboolean group_file_parse(const char *text, gsize length, const char *filename,
                           GroupFile **ret_file, GError **error);

@@ -19,6 +19,7 @@ static void check_accepted(const GroupFile *file)
     g_assert_cmpuint(file->n_members, <=, GROUP_FILE_MEMBERS_MAX);
     for (guint i = 0; i < file->n_members; i++)
         g_assert_true(file->members[i].path[0] != '\0');
+    g_assert_nonnull(file->settings);
 }
 
 int LLVMFuzzerTestOneInput(const unsigned char *data, size_t size)

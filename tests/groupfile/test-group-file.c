@@ -17,7 +17,7 @@
 static const struct {
     const char *what;
     const char *text;
-    const char *record; /* name|uuid|path,path */
+    const char *record; /* name|uuid|path,path, and |settings if there are any */
 } good[] = {
     {"plain", GOOD, "shop||db.cfg"},
     {"all", "uuid='" UUID "'\nname='a'\nmembers=['x','y','z']\n", "a|" UUID "|x,y,z"},
@@ -35,6 +35,15 @@ static const struct {
     {"signs-in-name", "name='A_-.:/+9'\nmembers=['x']\n", "A_-.:/+9||x"},
     {"unicode-path", "name='a'\nmembers=['dé.cfg']\n", "a||dé.cfg"},
     {"parents-differ", "name='a'\nmembers=['x/../y','x','../z']\n", "a||x/../y,x,../z"},
+    {"settings",
+     GOOD "after = ['web: db', # first\n'mail:db web']\nready = ['db: tcp 10.0.0.5:5432']\n"
+          "shutdown = ['db: timeout=9']\non_failure = ['create: stop']\nparallel = 4\n"
+          "on_member_failure = \"restart\"\nfailure_limit = '2/60'\non_boot = 'start'\n",
+     "shop||db.cfg|after web: db\nafter mail: db web\nready db: tcp 10.0.0.5:5432 timeout=60\n"
+     "shutdown db: timeout=9 then=leave\non_failure create: stop\non_member_failure restart\n"
+     "failure_limit 2/60\non_boot start\nparallel 4\n"},
+    {"settings-empty", GOOD "after = []\nready = []\n", "shop||db.cfg"},
+    {"settings-appended", GOOD "after += ['a: b']\n", "shop||db.cfg|after a: b\n"},
 };
 
 static char *record_text(const GroupFile *file)
@@ -43,6 +52,9 @@ static char *record_text(const GroupFile *file)
     g_string_append_printf(text, "%s|%s|", file->name, file->uuid);
     for (guint i = 0; i < file->n_members; i++)
         g_string_append_printf(text, "%s%s", i > 0 ? "," : "", file->members[i].path);
+    g_autofree char *settings = domgrp_settings_to_text(file->settings);
+    if (settings[0] != '\0')
+        g_string_append_printf(text, "|%s", settings);
     return g_string_free(text, FALSE);
 }
 
@@ -75,7 +87,8 @@ static const struct {
     {"empty-list", "name='a'\n\nmembers=[]\n", DOMGRP_ERROR_VALUE,
      "f.cfg:3: the list of members is empty;*"},
     {"unknown-key", GOOD "memory = 5\n", DOMGRP_ERROR_KEY_UNKNOWN,
-     "f.cfg:3: the key \"memory\" is not known; a group file has name, uuid and members"},
+     "f.cfg:3: the key \"memory\" is not known; a group file has name, uuid, members, after, "
+     "ready, shutdown, on_failure, on_member_failure, failure_limit, on_boot and parallel"},
     {"unknown-key-prefix", GOOD "nam = 5\n", DOMGRP_ERROR_KEY_UNKNOWN, "f.cfg:3: the key \"nam\"*"},
     {"unknown-key-longer", GOOD "names = 5\n", DOMGRP_ERROR_KEY_UNKNOWN,
      "f.cfg:3: the key \"names\"*"},
@@ -138,6 +151,23 @@ static const struct {
     {"uuid", GOOD "uuid='3f1c9c5e'\n", DOMGRP_ERROR_VALUE, "f.cfg:3: \"3f1c9c5e\" is not a UUID*"},
     {"uuid-nil", GOOD "uuid='00000000-0000-0000-0000-000000000000'", DOMGRP_ERROR_VALUE,
      "f.cfg:3: *is not a UUID*"},
+    {"after-itself", GOOD "after = ['a: b',\n'b: c b']\n", DOMGRP_ERROR_ORDER,
+     "f.cfg:4: \"b: c b\" makes b wait for itself: *"},
+    {"setting-value", GOOD "ready = [\n'a: delay 5',\n\n'b: tcp h'\n]\n", DOMGRP_ERROR_VALUE,
+     "f.cfg:6: \"b: tcp h\" has no port: write tcp ADDRESS:PORT"},
+    {"setting-name", GOOD "shutdown = ['5: timeout=5']\n", DOMGRP_ERROR_NAME,
+     "f.cfg:3: \"5: timeout=5\" names no member: *"},
+    {"setting-string", GOOD "on_boot = # yes\n'yes'\n", DOMGRP_ERROR_SYNTAX, "f.cfg:3: *"},
+    {"setting-word", GOOD "\non_boot = 'yes'\n", DOMGRP_ERROR_VALUE,
+     "f.cfg:4: on_boot: \"yes\" is not known: write ignore or start"},
+    {"setting-no-list", GOOD "after = 'a: b'\n", DOMGRP_ERROR_VALUE,
+     "f.cfg:3: \"after\" is a single value; write a list, *"},
+    {"setting-nested", GOOD "after = ['a: b',\n['c: d']]\n", DOMGRP_ERROR_VALUE,
+     "f.cfg:4: item 2 of \"after\" is a list; write a string in quotes"},
+    {"setting-list", GOOD "parallel = [4]\n", DOMGRP_ERROR_VALUE,
+     "f.cfg:3: \"parallel\" is a list; write one value in quotes"},
+    {"setting-twice", GOOD "parallel = 4\nparallel = 4\n", DOMGRP_ERROR_VALUE,
+     "f.cfg:4: \"parallel\" is set a second time, after line 3; keep one"},
     {"uuid-line", "uuid = # next line\n\n'a'", DOMGRP_ERROR_SYNTAX,
      "f.cfg:1: config parsing error*"},
 };
@@ -181,7 +211,7 @@ static void test_size(void)
 
     g_assert_true(group_file_parse(text, GROUP_FILE_SIZE_MAX, "f.cfg", &file, NULL));
     assert_refused(text, GROUP_FILE_SIZE_MAX + 1, DOMGRP_ERROR_FILE,
-                   "f.cfg: a group file of 65537 bytes is too large; the most is 65536");
+                   "f.cfg: a group file of 262145 bytes is too large; the most is 262144");
 }
 
 static char *text_of_members(guint n)
@@ -203,6 +233,26 @@ static void test_count(void)
     g_assert_cmpuint(file->n_members, ==, GROUP_FILE_MEMBERS_MAX);
     assert_refused(more, strlen(more), DOMGRP_ERROR_GROUP_LIMIT,
                    "f.cfg:2: a group of 1025 members is too large; the most is 1024");
+}
+
+/* A group as large as they get, in names of a usual length, fits in a file. */
+static void test_large(void)
+{
+    g_autoptr(GroupFile) file = NULL;
+    g_autoptr(GError) error = NULL;
+    g_autofree char *members = text_of_members(GROUP_FILE_MEMBERS_MAX);
+    GString *text = g_string_new(members);
+
+    g_string_append(text, "after = [\n");
+    for (guint i = 0; i < 5000; i++)
+        g_string_append_printf(text, "    \"customer-17-web-%04u: customer-17-web-%04u\",\n",
+                               i % GROUP_FILE_MEMBERS_MAX,
+                               i % GROUP_FILE_MEMBERS_MAX + 1 + i / 1024);
+    g_string_append(text, "]\n");
+    group_file_parse(text->str, text->len, "f.cfg", &file, &error);
+    g_assert_no_error(error);
+    g_assert_cmpuint(file->settings->members->len, ==, GROUP_FILE_MEMBERS_MAX);
+    g_string_free(text, TRUE);
 }
 
 /* -- files -- */
@@ -310,7 +360,7 @@ static void test_load_large(Files *files, gconstpointer data)
     g_assert_true(group_file_load(files->group, &file, NULL));
 
     file_put(files, "shop.cfg", text, GROUP_FILE_SIZE_MAX + 1);
-    assert_load_refused(files, DOMGRP_ERROR_FILE, "*/shop.cfg: the file is larger than 65536 *");
+    assert_load_refused(files, DOMGRP_ERROR_FILE, "*/shop.cfg: the file is larger than 262144 *");
 }
 
 static void test_load_binary(Files *files, gconstpointer data)
@@ -336,6 +386,7 @@ int main(int argc, char **argv)
     g_test_add_func("/group-file/nul", test_nul);
     g_test_add_func("/group-file/size", test_size);
     g_test_add_func("/group-file/count", test_count);
+    g_test_add_func("/group-file/large", test_large);
     LOAD("plain", test_load);
     LOAD("absolute", test_load_absolute);
     LOAD("missing", test_load_missing);
