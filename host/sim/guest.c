@@ -132,6 +132,7 @@ SimDomain *sim_domain_new(Sim *sim, const HostConfig *config)
     domain->keys = load_keys(config->json, NULL);
     domain->building = TRUE;
     domain->paused = TRUE;
+    domain->halted = TRUE;
     domain->group_id = DOMGRP_ID_NULL;
     if (g_hash_table_lookup_extended(sim->reservations, config->uuid, NULL, &id))
         domain->group_id = GPOINTER_TO_UINT(id);
@@ -153,8 +154,14 @@ void sim_domain_free(SimDomain *domain)
 
 void sim_domain_remove(Sim *sim, SimDomain *domain)
 {
+    guint32 domid = domain->domid;
+    guint index;
+    g_ptr_array_find(sim->domains, domain, &index);
+    g_ptr_array_steal_index(sim->domains, index);
     sim->memory_free_kib += domain->config->memory_kib;
-    g_ptr_array_remove(sim->domains, domain);
+    sim_trace(sim, SIM_DESTROYED, domain);
+    sim_domain_free(domain);
+    sim_probes_wake(sim, domid);
     sim_changed(sim);
 }
 
@@ -191,24 +198,45 @@ gboolean sim_domain_paused(Sim *sim, const SimDomain *domain)
 
 /* -- guests -- */
 
+/* What is to come of a guest. */
 typedef struct {
     guint32 domid;
+    guint life;
     HostReason reason;
-} Ending;
+} Coming;
+
+static SimDomain *coming_domain(Sim *sim, const Coming *coming)
+{
+    SimDomain *domain = sim_domain_by_id(sim, coming->domid);
+    return domain != NULL && domain->life == coming->life ? domain : NULL;
+}
+
+static void come_later(Sim *sim, const SimDomain *domain, SimRun run, HostReason reason,
+                       double seconds)
+{
+    Coming *coming = g_new(Coming, 1);
+    *coming = (Coming){domain->domid, domain->life, reason};
+    sim_schedule(sim, (gint64)(seconds * G_USEC_PER_SEC), run, coming, g_free, FALSE);
+}
 
 static void run_ending(Sim *sim, gpointer data)
 {
-    const Ending *ending = data;
-    SimDomain *domain = sim_domain_by_id(sim, ending->domid);
+    const Coming *coming = data;
+    SimDomain *domain = coming_domain(sim, coming);
     if (domain != NULL)
-        sim_domain_end(sim, domain, ending->reason);
+        sim_domain_end(sim, domain, coming->reason);
+}
+
+static void run_ready(Sim *sim, gpointer data)
+{
+    SimDomain *domain = coming_domain(sim, data);
+    if (domain != NULL)
+        sim_domain_become_ready(sim, domain);
 }
 
 static void end_later(Sim *sim, const SimDomain *domain, HostReason reason, double seconds)
 {
-    Ending *ending = g_new(Ending, 1);
-    *ending = (Ending){domain->domid, reason};
-    sim_schedule(sim, (gint64)(seconds * G_USEC_PER_SEC), run_ending, ending, g_free, FALSE);
+    come_later(sim, domain, run_ending, reason, seconds);
 }
 
 void sim_domain_end(Sim *sim, SimDomain *domain, HostReason reason)
@@ -222,13 +250,29 @@ void sim_domain_end(Sim *sim, SimDomain *domain, HostReason reason)
     }
     domain->shutdown = TRUE;
     domain->reason = reason;
+    sim_trace(sim, SIM_ENDED, domain);
+    sim_probes_wake(sim, domain->domid);
     sim_changed(sim);
     if (domain->monitored)
         sim_monitor(sim, domain);
 }
 
+void sim_domain_become_ready(Sim *sim, SimDomain *domain)
+{
+    if (!domain->began || domain->shutdown || domain->ready)
+        return;
+    domain->wants_ready = sim_domain_paused(sim, domain);
+    if (domain->wants_ready)
+        return;
+    domain->ready = TRUE;
+    sim_trace(sim, SIM_READY, domain);
+    sim_probes_wake(sim, domain->domid);
+}
+
 void sim_domain_ask(Sim *sim, SimDomain *domain, HostReason reason)
 {
+    domain->asked = TRUE;
+    sim_trace(sim, SIM_ASKED, domain);
     if (!sim_domain_flag(domain, "ignores"))
         end_later(sim, domain, reason, get_number(domain->keys, "shutdown_takes", 1));
 }
@@ -236,13 +280,38 @@ void sim_domain_ask(Sim *sim, SimDomain *domain, HostReason reason)
 /* What the guest will do of itself. */
 static void guest_begin(Sim *sim, SimDomain *domain)
 {
-    g_autofree char *ends = get_string(domain->keys, "ends", NULL);
+    g_autofree char *ends = get_string(domain->keys, "ends", "");
+    g_autofree char *ready_after = get_string(domain->keys, "ready_after", "0");
+    double seconds = g_ascii_strtod(ready_after, NULL);
     domain->began = TRUE;
-    if (ends == NULL)
-        return;
+    sim_trace(sim, SIM_RUNS, domain);
+    if (seconds > 0)
+        come_later(sim, domain, run_ready, HOST_REASON_UNKNOWN, seconds);
+    else if (strcmp(ready_after, "never") != 0)
+        sim_domain_become_ready(sim, domain);
     for (HostReason reason = 0; reason < HOST_REASON_UNKNOWN; reason++)
         if (strcmp(ends, host_reason_name(reason)) == 0)
             end_later(sim, domain, reason, get_number(domain->keys, "ends_after", 1));
+}
+
+void sim_domain_built(Sim *sim, SimDomain *domain)
+{
+    domain->building = FALSE;
+    sim_trace(sim, SIM_BUILT, domain);
+    sim_changed(sim);
+}
+
+void sim_domain_reset(Sim *sim, SimDomain *domain, const HostConfig *config)
+{
+    host_config_free(domain->config);
+    g_key_file_unref(domain->keys);
+    domain->config = copy_config(config);
+    domain->keys = load_keys(config->json, NULL);
+    domain->life++;
+    domain->paused = domain->halted = TRUE;
+    domain->began = domain->ready = domain->asked = domain->shutdown = FALSE;
+    domain->wants_end = domain->wants_ready = FALSE;
+    sim_domain_built(sim, domain);
 }
 
 void sim_domain_unpause(Sim *sim, SimDomain *domain)
@@ -251,17 +320,33 @@ void sim_domain_unpause(Sim *sim, SimDomain *domain)
     sim_domains_resume(sim);
 }
 
+/* What the guest has not done while it stood still. */
+static void guest_go_on(Sim *sim, SimDomain *domain)
+{
+    if (domain->wants_ready)
+        sim_domain_become_ready(sim, domain);
+    if (domain->wants_end) {
+        domain->wants_end = FALSE;
+        end_later(sim, domain, domain->wanted, 0);
+    }
+}
+
+static void domain_resume(Sim *sim, SimDomain *domain)
+{
+    gboolean halted = sim_domain_paused(sim, domain);
+    if (halted == domain->halted)
+        return;
+    domain->halted = halted;
+    if (domain->began && !domain->shutdown)
+        sim_trace(sim, halted ? SIM_PAUSED : SIM_UNPAUSED, domain);
+    if (!halted && !domain->began)
+        guest_begin(sim, domain);
+    if (!halted)
+        guest_go_on(sim, domain);
+}
+
 void sim_domains_resume(Sim *sim)
 {
-    for (guint i = 0; i < sim->domains->len; i++) {
-        SimDomain *domain = sim->domains->pdata[i];
-        if (domain->domid == 0 || sim_domain_paused(sim, domain))
-            continue;
-        if (!domain->began)
-            guest_begin(sim, domain);
-        if (domain->wants_end) {
-            domain->wants_end = FALSE;
-            end_later(sim, domain, domain->wanted, 0);
-        }
-    }
+    for (guint i = 1; i < sim->domains->len; i++) /* but domain 0 */
+        domain_resume(sim, sim->domains->pdata[i]);
 }

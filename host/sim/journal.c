@@ -134,7 +134,12 @@ static gboolean write_entry(JournalSim *journal, const char *call, Entry *entry,
         entry_free(entry);
         return FALSE;
     }
-    g_ptr_array_add(journal->entries, entry);
+    if (fault == SIM_LOST)
+        entry_free(entry);
+    else if (fault == SIM_LATE)
+        sim_late(journal->sim, journal->entries, entry, entry_free);
+    else
+        g_ptr_array_add(journal->entries, entry);
     return sim_leave(journal->sim, fault, call, error);
 }
 

@@ -5,6 +5,7 @@
  *   time.c     virtual time, faults
  *   guest.c    domains, their guests and configurations
  *   xl.c       what others do on the host
+ *   probe.c    looks at whether a guest is ready
  *   sim.c      the functions of host.h
  *   journal.c  a journal in memory
  */
@@ -36,12 +37,17 @@ typedef struct {
     GKeyFile *keys; /* of config->json */
     guint32 group_id;
     gboolean building;
+    guint life;      /* what was to come of the guest before a soft reset does not */
     gboolean began;  /* the guest has begun to run */
+    gboolean ready;  /* a probe finds it ready */
+    gboolean asked;  /* somebody has asked it to end */
+    gboolean halted; /* it stood still when this was looked at last */
     gboolean paused; /* by a toolstack */
     gboolean shutdown;
     HostReason reason;
     gboolean wants_end; /* the guest will end as soon as it is not paused */
     HostReason wanted;
+    gboolean wants_ready;          /* likewise for becoming ready */
     gboolean monitored;            /* xl looks after it */
     char record[DOMGRP_UUID_TEXT]; /* of the group that its directory names */
 } SimDomain;
@@ -57,8 +63,11 @@ struct Sim {
     gint64 now;
     guint64 serial;
     GPtrArray *events;  /* of SimEvent, unordered */
+    SimEvent *current;  /* the one that runs */
     GHashTable *timers; /* handle to SimEvent */
     guint next_timer;
+    GHashTable *probes; /* handle to SimEvent */
+    guint next_probe;
     HostChanged changed;
     gpointer changed_data;
     gboolean changing; /* a call of changed is under way */
@@ -82,6 +91,15 @@ struct Sim {
     char *fault_on; /* only calls of this function count, or NULL */
     const char *fault_call;
     gboolean dead;
+
+    GPtrArray *late;        /* one entry of a journal that is to be written late, or NULL */
+    GPtrArray *late_into;   /* the journal's entries */
+    gboolean late_follows;  /* the call after it has begun */
+    gconstpointer late_for; /* it is asynchronous, and this one */
+
+    SimTrace trace;
+    gpointer trace_data;
+    gboolean acting; /* what happens now is the doing of a call of the engine */
 };
 
 /* -- time and faults (time.c) -- */
@@ -89,15 +107,24 @@ struct Sim {
 SimEvent *sim_schedule(Sim *sim, gint64 delay_us, SimRun run, gpointer data, GDestroyNotify free,
                        gboolean process);
 void sim_unschedule(Sim *sim, SimEvent *event);
+/* The event that runs is not over: it comes again. */
+void sim_again(Sim *sim, gint64 delay_us);
 void sim_event_free(SimEvent *event);
 /* Counts a call and returns the fault that is on it. */
 SimFault sim_enter(Sim *sim, const char *call);
+/* The same for an asynchronous one: what has its effect later, told by sim_finish(). */
+SimFault sim_begin(Sim *sim, const char *call, gconstpointer async);
+void sim_finish(Sim *sim, gconstpointer async);
+/* Puts @entry into @entries after the effect of the next call. */
+void sim_late(Sim *sim, GPtrArray *entries, gpointer entry, GDestroyNotify free);
 /* FALSE with an error if the call must not do anything. */
 gboolean sim_may(Sim *sim, SimFault fault, const char *call, GError **error);
 /* What a call that has had its effect returns. */
 gboolean sim_leave(Sim *sim, SimFault fault, const char *call, GError **error);
 /* Domains have changed: tells who watches, soon. */
 void sim_changed(Sim *sim);
+/* Tells the trace. */
+void sim_trace(Sim *sim, SimWhat what, const SimDomain *domain);
 
 /* -- domains (guest.c) -- */
 
@@ -109,17 +136,31 @@ void sim_domain_remove(Sim *sim, SimDomain *domain);
 SimDomain *sim_domain_by_id(Sim *sim, guint32 domid);
 SimDomain *sim_domain_by_name(Sim *sim, const char *name);
 gboolean sim_domain_paused(Sim *sim, const SimDomain *domain);
-/* Something about pauses changed: guests that wait go on. */
+/* Its build is done. */
+void sim_domain_built(Sim *sim, SimDomain *domain);
+/* Something about pauses changed: guests stop, and those that wait go on. */
 void sim_domains_resume(Sim *sim);
 void sim_domain_unpause(Sim *sim, SimDomain *domain);
 /* The guest ends, or will when it is not paused. */
 void sim_domain_end(Sim *sim, SimDomain *domain, HostReason reason);
+/* The guest becomes ready, or will when it is not paused; nothing if it does not run. */
+void sim_domain_become_ready(Sim *sim, SimDomain *domain);
 /* Asks the guest to end. */
 void sim_domain_ask(Sim *sim, SimDomain *domain, HostReason reason);
+/* The guest that has ended is to begin again with @config, paused, in the same domain. */
+void sim_domain_reset(Sim *sim, SimDomain *domain, const HostConfig *config);
 gboolean sim_domain_flag(const SimDomain *domain, const char *key);
 SimGroup *sim_group_by_id(Sim *sim, guint32 id);
 /* xl's monitor acts (xl.c). */
 void sim_monitor(Sim *sim, SimDomain *domain);
+
+/* -- probes (probe.c) -- */
+
+guint sim_probe(Host *host, const HostProbe *probe, gint64 timeout_us, HostDone done,
+                gpointer data);
+void sim_probe_cancel(Host *host, guint handle);
+/* Those that wait for the guest of @domid look again. */
+void sim_probes_wake(Sim *sim, guint32 domid);
 
 static inline Sim *sim_of(Host *host)
 {

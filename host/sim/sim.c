@@ -55,6 +55,7 @@ static gboolean sim_domains(Host *host, GArray **ret_domains, GError **error)
             .group_id = sim->has_groups ? from->group_id : DOMGRP_ID_NULL,
             .paused = from->paused,
             .shutdown = from->shutdown,
+            .asked = from->asked,
             .reason = from->reason,
             .memory_kib = from->config->memory_kib,
             .cpu_time_us = (guint64)sim->now,
@@ -193,7 +194,9 @@ static gboolean sim_group_join(Host *host, guint32 id, guint32 domid, const char
     if (domid == 0)
         return fail(error, DOMGRP_ERROR_GROUP_DEFAULT, "domain 0 never leaves Group-0");
     domain->group_id = id;
+    sim->acting = TRUE;
     sim_domains_resume(sim);
+    sim->acting = FALSE;
     LEAVE();
 }
 
@@ -271,8 +274,11 @@ static void run_call(Sim *sim, gpointer data)
 {
     Call *call = data;
     g_autoptr(GError) error = g_steal_pointer(&call->error);
+    sim->acting = TRUE;
     if (error == NULL && call->effect(sim, call, &error))
         sim_leave(sim, call->fault, call->name, &error);
+    sim->acting = FALSE;
+    sim_finish(sim, call);
     if (call->fault != SIM_HANG && !sim->dead)
         call->answer(call, error);
 }
@@ -285,7 +291,7 @@ static Call *call_new(Host *host, const char *name, gint64 delay_us,
     Sim *sim = sim_of(host);
     Call *call = g_new0(Call, 1);
     call->name = name;
-    call->fault = sim_enter(sim, name);
+    call->fault = sim_begin(sim, name, call);
     call->effect = effect;
     call->answer = answer;
     call->done = done;
@@ -472,9 +478,8 @@ static gboolean effect_create(Sim *sim, Call *call, GError **error)
         return fail(error, DOMGRP_ERROR_HOST, "libxl cannot build %s: its kernel is no kernel",
                     call->config->name);
     }
-    domain->building = FALSE;
     memcpy(domain->record, call->uuid, sizeof domain->record);
-    sim_changed(sim);
+    sim_domain_built(sim, domain);
     return TRUE;
 }
 
@@ -584,6 +589,30 @@ static void sim_coredump(Host *host, guint32 domid, const char *uuid, HostDone d
     domain_call(host, "domain_coredump", SIM_CALL_US, domid, uuid, effect_coredump, done, data);
 }
 
+static gboolean effect_soft_reset(Sim *sim, Call *call, GError **error)
+{
+    SimDomain *domain;
+    if (!find_domain(sim, call->domid, call->uuid, &domain, error))
+        return FALSE;
+    if (!domain->shutdown || domain->reason != HOST_REASON_SOFT_RESET ||
+        sim_domain_flag(domain, "no_soft_reset"))
+        return fail(error, DOMGRP_ERROR_NOT_SUPPORTED, "%s cannot be started again in place",
+                    domain->config->name);
+    call->config = sim_config_parse(sim, "json", call->text, error);
+    if (call->config == NULL)
+        return FALSE;
+    sim_domain_reset(sim, domain, call->config);
+    return TRUE;
+}
+
+static void sim_soft_reset(Host *host, guint32 domid, const char *uuid, const char *json,
+                           HostDone done, gpointer data)
+{
+    Call *call = domain_call(host, "domain_soft_reset", SIM_BUILD_US, domid, uuid,
+                             effect_soft_reset, done, data);
+    call->text = g_strdup(json);
+}
+
 /* -- records -- */
 
 static gboolean effect_publish(Sim *sim, Call *call, GError **error)
@@ -683,7 +712,9 @@ static void sim_timer_cancel(Host *host, guint handle)
 static void sim_free(Host *host)
 {
     Sim *sim = sim_of(host);
+    host_sim_forget(host); /* what is late */
     g_hash_table_unref(sim->timers);
+    g_hash_table_unref(sim->probes);
     g_ptr_array_unref(sim->events);
     g_ptr_array_unref(sim->domains);
     g_ptr_array_unref(sim->groups);
@@ -716,6 +747,9 @@ static const HostOps sim_ops = {
     .domain_destroy = sim_destroy,
     .domain_preserve = sim_preserve,
     .domain_coredump = sim_coredump,
+    .domain_soft_reset = sim_soft_reset,
+    .probe = sim_probe,
+    .probe_cancel = sim_probe_cancel,
     .record_publish = sim_publish,
     .record_unpublish = sim_unpublish,
     .watch = sim_watch,
@@ -751,6 +785,7 @@ Host *host_sim_new(void)
     sim->memory_free_kib = 4 * 1024 * 1024;
     sim->events = g_ptr_array_new_with_free_func((GDestroyNotify)sim_event_free);
     sim->timers = g_hash_table_new(NULL, NULL);
+    sim->probes = g_hash_table_new(NULL, NULL);
     sim->domains = g_ptr_array_new_with_free_func((GDestroyNotify)sim_domain_free);
     sim->groups = g_ptr_array_new_with_free_func(g_free);
     sim->reservations = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
@@ -776,6 +811,7 @@ void host_sim_drop_groups(Host *host)
     for (guint i = 1; i < sim->domains->len; i++)
         ((SimDomain *)sim->domains->pdata[i])->group_id = DOMGRP_ID_NULL;
     g_hash_table_remove_all(sim->reservations);
+    sim_domains_resume(sim);
 }
 
 void host_sim_set_memory(Host *host, guint64 free_kib)
@@ -793,9 +829,8 @@ void host_sim_reboot(Host *host)
     Sim *sim = sim_of(host);
     host_sim_forget(host);
     g_ptr_array_set_size(sim->events, 0);
-    for (guint i = 0; i < sim->domains->len; i++)
-        sim->memory_free_kib += ((SimDomain *)sim->domains->pdata[i])->config->memory_kib;
-    g_ptr_array_set_size(sim->domains, 0);
+    while (sim->domains->len > 0)
+        sim_domain_remove(sim, sim->domains->pdata[sim->domains->len - 1]);
     g_ptr_array_set_size(sim->groups, 0);
     g_hash_table_remove_all(sim->reservations);
     g_hash_table_remove_all(sim->records);
@@ -869,4 +904,16 @@ const char *host_sim_domain_record(Host *host, const char *name)
 guint host_sim_created(Host *host, const char *name)
 {
     return GPOINTER_TO_UINT(g_hash_table_lookup(sim_of(host)->created, name));
+}
+
+gboolean host_sim_domain_runs(Host *host, const char *name)
+{
+    const SimDomain *domain = sim_domain_by_name(sim_of(host), name);
+    return domain != NULL && domain->began && !domain->shutdown;
+}
+
+gboolean host_sim_domain_ready(Host *host, const char *name)
+{
+    const SimDomain *domain = sim_domain_by_name(sim_of(host), name);
+    return domain != NULL && domain->ready && !domain->shutdown;
 }

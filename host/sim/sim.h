@@ -13,7 +13,10 @@
  *   ignores          1: the guest never does what it is asked
  *   no_pv            1: it can be asked by ACPI only
  *   ends, ends_after what the guest does of itself ("crash", "poweroff",
- *                    "reboot", "watchdog"), seconds after it began to run
+ *                    "reboot", "watchdog", "soft reset"), seconds after it began to run
+ *   ready_after      seconds from when the guest begins to run until any probe finds it
+ *                    ready (0), or "never"
+ *   no_soft_reset    1: it cannot be started again in place
  *   build_fails      1: its domain cannot be built
  */
 #ifndef DOMGRP_HOST_SIM_H
@@ -50,6 +53,11 @@ typedef enum {
     SIM_FAIL_AFTER,  /* the call does what it should, and says that it failed */
     SIM_HANG,        /* an asynchronous call never ends; others: SIM_FAIL_BEFORE */
     SIM_DEATH,       /* the call does what it should, and the process ends */
+    /* Of the journal's writes; on any other call they are SIM_NONE. */
+    SIM_LOST, /* it succeeds, but nothing was written: a write that was never synced */
+    SIM_LATE, /* it changes places with the call after it: it succeeds at once, but is written
+                 after the effect of the next call of any kind; never, if the process dies
+                 before that; at rest, if there is no next call */
 } SimFault;
 
 /* Puts @fault on the @nth call from now, of the host's and the journal's together; the first is 1.
@@ -78,6 +86,8 @@ gboolean sim_xl_shutdown(Host *host, const char *name);
 gboolean sim_xl_reboot(Host *host, const char *name);
 gboolean sim_xl_pause(Host *host, const char *name);
 gboolean sim_xl_unpause(Host *host, const char *name);
+/* The guest becomes ready, whatever its ready_after says. */
+gboolean sim_guest_ready(Host *host, const char *name);
 /* The guest ends by itself. */
 gboolean sim_guest_end(Host *host, const char *name, HostReason reason);
 
@@ -92,6 +102,45 @@ char *host_sim_describe(Host *host);
 const char *host_sim_domain_record(Host *host, const char *name);
 /* How many domains of this name were ever created. */
 guint host_sim_created(Host *host, const char *name);
+/* Whether its guest has begun and not ended, paused or not. */
+gboolean host_sim_domain_runs(Host *host, const char *name);
+/* Whether it runs and has become ready; a pause does not change that. */
+gboolean host_sim_domain_ready(Host *host, const char *name);
+
+/* -- what happened, for a checker -- */
+
+typedef enum {
+    SIM_BUILT,     /* its domain is complete, paused, and its guest has not begun; after a soft
+                      reset once more */
+    SIM_RUNS,      /* its guest has begun */
+    SIM_READY,     /* any probe finds it ready from now on */
+    SIM_ASKED,     /* its guest was asked to end; it is told again if it is asked again */
+    SIM_ENDED,     /* its guest has ended, its domain is still there */
+    SIM_DESTROYED, /* its domain is gone, half built or whole */
+    SIM_PAUSED,    /* a guest that has begun stands still, by itself or with its group */
+    SIM_UNPAUSED,  /* it goes on */
+} SimWhat;
+
+typedef struct {
+    SimWhat what;
+    const char *name;
+    guint32 domid;
+    gint64 at_us;
+    gboolean by_daemon; /* a call of the engine did it; FALSE: the guest (READY and ENDED always),
+                           xl, xl's monitor, a power cut */
+} SimMoment;
+
+typedef void (*SimTrace)(gpointer data, const SimMoment *moment);
+
+/*
+ * Calls @trace at each moment, when it takes effect in the simulated world and the functions
+ * above tell of it (of DESTROYED: when they do not any more), whether or not the engine ever
+ * hears of it. It must change nothing. It outlives host_sim_forget() and
+ * host_sim_reboot(); NULL ends it.
+ */
+void host_sim_trace(Host *host, SimTrace trace, gpointer data);
+/* "built", "runs"... */
+const char *host_sim_what_name(SimWhat what);
 
 /* -- a journal in memory; its calls are counted and can fail with @host's, which it borrows -- */
 

@@ -30,6 +30,14 @@ void sim_unschedule(Sim *sim, SimEvent *event)
     g_ptr_array_remove_fast(sim->events, event);
 }
 
+void sim_again(Sim *sim, gint64 delay_us)
+{
+    SimEvent *event = g_steal_pointer(&sim->current);
+    event->at = sim->now + MAX(delay_us, 0);
+    event->serial = sim->serial++;
+    g_ptr_array_add(sim->events, event);
+}
+
 static SimEvent *next_event(Sim *sim)
 {
     SimEvent *first = NULL;
@@ -40,6 +48,47 @@ static SimEvent *next_event(Sim *sim)
             first = event;
     }
     return first;
+}
+
+static void late_forget(Sim *sim)
+{
+    g_clear_pointer(&sim->late, g_ptr_array_unref);
+    g_clear_pointer(&sim->late_into, g_ptr_array_unref);
+    sim->late_follows = FALSE;
+    sim->late_for = NULL;
+}
+
+static void late_write(Sim *sim)
+{
+    if (sim->late != NULL)
+        g_ptr_array_extend_and_steal(sim->late_into, g_steal_pointer(&sim->late));
+    late_forget(sim);
+}
+
+/* A call begins; the one before it, if that was synchronous and failed, has had no effect. */
+static void late_follow(Sim *sim, gconstpointer async)
+{
+    if (sim->late == NULL || sim->dead)
+        return;
+    if (!sim->late_follows)
+        sim->late_for = async;
+    else if (sim->late_for == NULL)
+        late_write(sim);
+    sim->late_follows = sim->late != NULL;
+}
+
+void sim_late(Sim *sim, GPtrArray *entries, gpointer entry, GDestroyNotify free)
+{
+    late_write(sim);
+    sim->late = g_ptr_array_new_with_free_func(free);
+    g_ptr_array_add(sim->late, entry);
+    sim->late_into = g_ptr_array_ref(entries);
+}
+
+void sim_finish(Sim *sim, gconstpointer async)
+{
+    if (sim->late != NULL && sim->late_follows && sim->late_for == async && !sim->dead)
+        late_write(sim);
 }
 
 gboolean host_sim_run(Host *host, gint64 until_us)
@@ -53,9 +102,12 @@ gboolean host_sim_run(Host *host, gint64 until_us)
         guint index;
         g_ptr_array_find(sim->events, event, &index);
         g_ptr_array_steal_index_fast(sim->events, index);
+        sim->current = event;
         event->run(sim, event->data);
-        sim_event_free(event);
+        g_clear_pointer(&sim->current, sim_event_free);
     }
+    if (!sim->dead && sim->events->len == 0)
+        late_write(sim);
     if (until_us > sim->now && !sim->dead)
         sim->now = until_us;
     return !sim->dead;
@@ -96,6 +148,12 @@ const char *host_sim_fault_call(Host *host)
 
 SimFault sim_enter(Sim *sim, const char *call)
 {
+    return sim_begin(sim, call, NULL);
+}
+
+SimFault sim_begin(Sim *sim, const char *call, gconstpointer async)
+{
+    late_follow(sim, async);
     if (sim->dead || (sim->fault_on != NULL && strcmp(sim->fault_on, call) != 0))
         return SIM_NONE;
     sim->calls++;
@@ -124,6 +182,7 @@ gboolean sim_leave(Sim *sim, SimFault fault, const char *call, GError **error)
 {
     if (fault == SIM_DEATH)
         sim->dead = TRUE;
+    sim_finish(sim, NULL);
     if (fault != SIM_DEATH && fault != SIM_FAIL_AFTER)
         return TRUE;
     set_fault_error(call, error);
@@ -156,7 +215,38 @@ void host_sim_forget(Host *host)
             i++;
     }
     g_hash_table_remove_all(sim->timers);
+    g_hash_table_remove_all(sim->probes);
+    late_forget(sim);
     sim->changed = NULL;
     sim->changing = FALSE;
     sim->dead = FALSE;
+}
+
+/* -- the trace -- */
+
+void host_sim_trace(Host *host, SimTrace trace, gpointer data)
+{
+    sim_of(host)->trace = trace;
+    sim_of(host)->trace_data = data;
+}
+
+void sim_trace(Sim *sim, SimWhat what, const SimDomain *domain)
+{
+    SimMoment moment = {.what = what,
+                        .name = domain->config->name,
+                        .domid = domain->domid,
+                        .at_us = sim->now,
+                        .by_daemon = sim->acting && what != SIM_READY && what != SIM_ENDED};
+    if (sim->trace != NULL && domain->domid != 0)
+        sim->trace(sim->trace_data, &moment);
+}
+
+const char *host_sim_what_name(SimWhat what)
+{
+    static const char *const names[] = {
+        [SIM_BUILT] = "built",   [SIM_RUNS] = "runs",         [SIM_READY] = "ready",
+        [SIM_ASKED] = "asked",   [SIM_ENDED] = "ended",       [SIM_DESTROYED] = "destroyed",
+        [SIM_PAUSED] = "paused", [SIM_UNPAUSED] = "unpaused",
+    };
+    return names[what];
 }

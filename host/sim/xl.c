@@ -11,8 +11,8 @@ static SimDomain *build(Sim *sim, const char *text)
     if (config == NULL || sim_domain_by_name(sim, config->name) != NULL)
         return NULL;
     SimDomain *domain = sim_domain_new(sim, config);
-    domain->building = FALSE;
     domain->monitored = TRUE;
+    sim_domain_built(sim, domain);
     return domain;
 }
 
@@ -99,6 +99,7 @@ gboolean sim_xl_pause(Host *host, const char *name)
     if (domain == NULL)
         return FALSE;
     domain->paused = TRUE; /* nobody is told of this on a real host either */
+    sim_domains_resume(sim_of(host));
     return TRUE;
 }
 
@@ -108,6 +109,15 @@ gboolean sim_xl_unpause(Host *host, const char *name)
     if (domain == NULL)
         return FALSE;
     sim_domain_unpause(sim_of(host), domain);
+    return TRUE;
+}
+
+gboolean sim_guest_ready(Host *host, const char *name)
+{
+    SimDomain *domain = sim_domain_by_name(sim_of(host), name);
+    if (domain == NULL)
+        return FALSE;
+    sim_domain_become_ready(sim_of(host), domain);
     return TRUE;
 }
 
