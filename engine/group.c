@@ -249,9 +249,10 @@ gboolean member_store_owner(MemberNode *member, gboolean owned, guint32 domid, G
     Journal *journal = member->group->engine->journal;
     if (member->owned == owned && member->owned_domid == domid && !member->owner_doubt)
         return TRUE;
+    JournalOwner owner = {.ours = owned, .domid = domid};
+    memcpy(owner.member_uuid, member->shown.uuid, sizeof owner.member_uuid);
     member->owner_doubt = TRUE;
-    if (!journal->ops->member_put_owner(journal, member->group->uuid, member->shown.uuid, owned,
-                                        domid, error))
+    if (!journal->ops->members_put_owner(journal, member->group->uuid, &owner, 1, error))
         return FALSE;
     member->owner_doubt = FALSE;
     member->owned = owned;

@@ -27,6 +27,13 @@ typedef struct {
     guint32 domid; /* the domain that "ours" speaks of, HOST_DOMID_NONE if none */
 } JournalMember;
 
+/* A member's ours and domid by themselves. */
+typedef struct {
+    char member_uuid[DOMGRP_UUID_TEXT];
+    gboolean ours;
+    guint32 domid;
+} JournalOwner;
+
 /* A group as it is kept. */
 typedef struct {
     char uuid[DOMGRP_UUID_TEXT];
@@ -87,9 +94,12 @@ typedef struct {
     gboolean (*group_put)(Journal *journal, const JournalGroup *group, GError **error);
     /* Deleting what is not there is no error. */
     gboolean (*group_delete)(Journal *journal, const char *uuid, GError **error);
-    /* Writes one member's ours and domid: the hot path of start and reboot. */
-    gboolean (*member_put_owner)(Journal *journal, const char *group_uuid, const char *member_uuid,
-                                 gboolean ours, guint32 domid, GError **error);
+    /*
+     * Writes ours and domid of @n_owners members of one group, all or none: the hot path of
+     * start, reboot and destroy. A member that is not there is passed over.
+     */
+    gboolean (*members_put_owner)(Journal *journal, const char *group_uuid,
+                                  const JournalOwner *owners, guint n_owners, GError **error);
     /*
      * Writes an operation whole, in place of what was kept under its UUID; of those that have
      * ended the oldest beyond a bound are dropped.

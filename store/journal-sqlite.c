@@ -284,17 +284,27 @@ static gboolean store_group_delete(Journal *base, const char *uuid, GError **err
     return run(journal, GROUP_DELETE, error);
 }
 
-static gboolean store_member_put_owner(Journal *base, const char *group_uuid,
-                                       const char *member_uuid, gboolean ours, guint32 domid,
-                                       GError **error)
+static gboolean put_owner(JournalSqlite *journal, const char *group_uuid, const JournalOwner *owner,
+                          GError **error)
+{
+    sqlite3_stmt *statement = journal->prepared[OWNER_PUT];
+    sqlite3_bind_int(statement, 1, owner->ours);
+    sqlite3_bind_int64(statement, 2, owner->domid);
+    bind_text(statement, 3, group_uuid);
+    bind_text(statement, 4, owner->member_uuid);
+    return run(journal, OWNER_PUT, error);
+}
+
+static gboolean store_members_put_owner(Journal *base, const char *group_uuid,
+                                        const JournalOwner *owners, guint n_owners, GError **error)
 {
     JournalSqlite *journal = (JournalSqlite *)base;
-    sqlite3_stmt *statement = journal->prepared[OWNER_PUT];
-    sqlite3_bind_int(statement, 1, ours);
-    sqlite3_bind_int64(statement, 2, domid);
-    bind_text(statement, 3, group_uuid);
-    bind_text(statement, 4, member_uuid);
-    return run(journal, OWNER_PUT, error);
+    gboolean good = run(journal, BEGIN, error);
+    if (!good)
+        return FALSE;
+    for (guint i = 0; good && i < n_owners; i++)
+        good = put_owner(journal, group_uuid, &owners[i], error);
+    return end(journal, good, error);
 }
 
 static gboolean put_operation(JournalSqlite *journal, const JournalOperation *operation,
@@ -436,7 +446,7 @@ static const JournalOps ops = {
     .load = store_load,
     .group_put = store_group_put,
     .group_delete = store_group_delete,
-    .member_put_owner = store_member_put_owner,
+    .members_put_owner = store_members_put_owner,
     .operation_put = store_operation_put,
     .operations = store_operations,
     .free = store_free,

@@ -11,9 +11,7 @@ typedef struct {
     JournalGroup *group;         /* group_put */
     JournalOperation *operation; /* operation_put */
     char group_uuid[DOMGRP_UUID_TEXT];
-    char member_uuid[DOMGRP_UUID_TEXT]; /* "": group_delete, else member_put_owner */
-    gboolean ours;
-    guint32 domid;
+    GArray *owners; /* of JournalOwner: members_put_owner, else group_delete */
 } Entry;
 
 typedef struct {
@@ -27,6 +25,7 @@ static void entry_free(gpointer data)
     Entry *entry = data;
     journal_group_free(entry->group);
     journal_operation_free(entry->operation);
+    g_clear_pointer(&entry->owners, g_array_unref);
     g_free(entry);
 }
 
@@ -40,16 +39,14 @@ static gint find_group(GPtrArray *groups, const char *uuid)
     return -1;
 }
 
-static void play_owner(GPtrArray *groups, const Entry *entry)
+static void play_owner(const JournalGroup *group, const JournalOwner *owner)
 {
-    gint index = find_group(groups, entry->group_uuid);
-    const JournalGroup *group = index < 0 ? NULL : groups->pdata[index];
-    for (guint i = 0; group != NULL && i < group->members->len; i++) {
+    for (guint i = 0; i < group->members->len; i++) {
         JournalMember *member = group->members->pdata[i];
-        if (strcmp(member->uuid, entry->member_uuid) != 0)
+        if (strcmp(member->uuid, owner->member_uuid) != 0)
             continue;
-        member->ours = entry->ours;
-        member->domid = entry->domid;
+        member->ours = owner->ours;
+        member->domid = owner->domid;
     }
 }
 
@@ -59,8 +56,9 @@ static void play_group(GPtrArray *groups, const Entry *entry)
         return;
     const char *uuid = entry->group != NULL ? entry->group->uuid : entry->group_uuid;
     gint index = find_group(groups, uuid);
-    if (entry->member_uuid[0] != '\0') {
-        play_owner(groups, entry);
+    if (entry->owners != NULL) {
+        for (guint i = 0; index >= 0 && i < entry->owners->len; i++)
+            play_owner(groups->pdata[index], &g_array_index(entry->owners, JournalOwner, i));
         return;
     }
     if (index >= 0)
@@ -157,15 +155,14 @@ static gboolean sim_group_delete(Journal *base, const char *uuid, GError **error
     return write_entry((JournalSim *)base, "journal_group_delete", entry, error);
 }
 
-static gboolean sim_member_put_owner(Journal *base, const char *group_uuid, const char *member_uuid,
-                                     gboolean ours, guint32 domid, GError **error)
+static gboolean sim_members_put_owner(Journal *base, const char *group_uuid,
+                                      const JournalOwner *owners, guint n_owners, GError **error)
 {
     Entry *entry = g_new0(Entry, 1);
     g_strlcpy(entry->group_uuid, group_uuid, sizeof entry->group_uuid);
-    g_strlcpy(entry->member_uuid, member_uuid, sizeof entry->member_uuid);
-    entry->ours = ours;
-    entry->domid = domid;
-    return write_entry((JournalSim *)base, "journal_member_put_owner", entry, error);
+    entry->owners = g_array_new(FALSE, FALSE, sizeof *owners);
+    g_array_append_vals(entry->owners, owners, n_owners);
+    return write_entry((JournalSim *)base, "journal_members_put_owner", entry, error);
 }
 
 static gboolean sim_operation_put(Journal *base, const JournalOperation *operation, GError **error)
@@ -185,7 +182,7 @@ static const JournalOps journal_ops = {
     .load = sim_load,
     .group_put = sim_group_put,
     .group_delete = sim_group_delete,
-    .member_put_owner = sim_member_put_owner,
+    .members_put_owner = sim_members_put_owner,
     .operation_put = sim_operation_put,
     .operations = sim_operations,
     .free = sim_journal_free,

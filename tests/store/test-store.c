@@ -63,6 +63,15 @@ static void tear_down(Fixture *fixture, gconstpointer data)
     g_free(fixture->path);
 }
 
+static void execute(Fixture *fixture, const char *sql)
+{
+    sqlite3 *db;
+    close_journal(fixture);
+    g_assert_cmpint(sqlite3_open(fixture->path, &db), ==, SQLITE_OK);
+    g_assert_cmpint(sqlite3_exec(db, sql, NULL, NULL, NULL), ==, SQLITE_OK);
+    sqlite3_close(db);
+}
+
 static void add_member(JournalGroup *group, const char *uuid, const char *name, gboolean ours,
                        guint32 domid)
 {
@@ -174,12 +183,36 @@ static void test_replace(Fixture *fixture, gconstpointer data)
     assert_groups(fixture, "store id=32766: db(9)\n");
 }
 
+/* Web gets @domid and becomes ours; db, if @n is 2, gets the next one and no longer is. */
+static gboolean put_owners(Fixture *fixture, guint32 domid, guint n, GError **error)
+{
+    const JournalOwner owners[] = {{UUID_WEB, TRUE, domid}, {UUID_DB, FALSE, domid + 1}};
+    return fixture->journal->ops->members_put_owner(fixture->journal, UUID_SHOP, owners, n, error);
+}
+
 static void test_owner(Fixture *fixture, gconstpointer data)
 {
     put_shop(fixture);
-    g_assert_true(fixture->journal->ops->member_put_owner(fixture->journal, UUID_SHOP, UUID_WEB,
-                                                          TRUE, 12, NULL));
+    g_assert_true(put_owners(fixture, 12, 1, NULL));
     reopen(fixture);
+    assert_groups(fixture, "shop id=32766 paused: web(ours 12) db(ours 7)\n");
+    g_assert_true(put_owners(fixture, 13, 2, NULL));
+    reopen(fixture);
+    assert_groups(fixture, "shop id=32766 paused: web(ours 13) db(14)\n");
+}
+
+/* The second member of two cannot be written: the first is what it was. */
+static void test_owners_whole(Fixture *fixture, gconstpointer data)
+{
+    g_autoptr(GError) error = NULL;
+    put_shop(fixture);
+    execute(fixture, "CREATE TRIGGER refuse BEFORE UPDATE ON member WHEN new.name = 'db'"
+                     " BEGIN SELECT raise(ABORT, 'refused'); END");
+    reopen(fixture);
+    g_assert_false(put_owners(fixture, 12, 2, &error));
+    g_assert_error(error, DOMGRP_ERROR, DOMGRP_ERROR_STORE);
+    assert_groups(fixture, SHOP);
+    g_assert_true(put_owners(fixture, 12, 1, NULL));
     assert_groups(fixture, "shop id=32766 paused: web(ours 12) db(ours 7)\n");
 }
 
@@ -352,15 +385,6 @@ static void test_locked(Fixture *fixture, gconstpointer data)
     assert_groups(fixture, SHOP);
 }
 
-static void execute(Fixture *fixture, const char *sql)
-{
-    sqlite3 *db;
-    close_journal(fixture);
-    g_assert_cmpint(sqlite3_open(fixture->path, &db), ==, SQLITE_OK);
-    g_assert_cmpint(sqlite3_exec(db, sql, NULL, NULL, NULL), ==, SQLITE_OK);
-    sqlite3_close(db);
-}
-
 static void test_newer(Fixture *fixture, gconstpointer data)
 {
     execute(fixture, "PRAGMA user_version = 1000");
@@ -451,6 +475,7 @@ int main(int argc, char **argv)
         {"/store/round-trip", test_round_trip},
         {"/store/replace", test_replace},
         {"/store/owner", test_owner},
+        {"/store/owners-whole", test_owners_whole},
         {"/store/delete", test_delete},
         {"/store/refused-put-changes-nothing", test_refused_put_changes_nothing},
         {"/store/operations", test_operations},
