@@ -782,3 +782,11 @@ DomgrpSettings *domgrp_settings_from_text(const char *text, GError **error)
     }
     return g_steal_pointer(&settings);
 }
+
+DomgrpSettings *domgrp_settings_copy(const DomgrpSettings *settings)
+{
+    g_autofree char *text = domgrp_settings_to_text(settings);
+    DomgrpSettings *copy = domgrp_settings_from_text(text, NULL);
+    g_assert(copy != NULL); /* what it writes it can read */
+    return copy;
+}

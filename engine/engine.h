@@ -116,7 +116,8 @@ typedef struct {
     char name[DOMGRP_NAME_MAX + 1];
     Outcome outcome;
     const char *doing;   /* what happens now: "building", "waiting for the guest"; or NULL */
-    const char *seen;    /* what its probe saw last, while it waits for that; or NULL */
+    const char *seen;    /* what it waits for has come to: the member that it needs, or what its
+                          * probe saw last; NULL: nothing yet */
     guint tier;          /* of the order, the first is 1; as an operation in this direction goes */
     const char *ready;   /* the probe that this operation waits for; NULL: none */
     const GError *error; /* why it failed, or NULL */
@@ -131,6 +132,8 @@ typedef struct {
     gint64 ended_us; /* 0 while it runs */
     gboolean queued; /* it waits for another operation on its group to end */
     gboolean dry_run;
+    gboolean interrupted; /* the daemon ended in its middle; another one went on, or closed it */
+    gboolean by_itself;   /* the daemon began it: at boot, or because a member failed */
     DomgrpPolicy policy;
     const char *plan;         /* what is done to each member: "build, start"; NULL: to the group */
     double progress;          /* 0 to 1 */

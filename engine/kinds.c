@@ -90,7 +90,8 @@ static gboolean may_destroy(Group *group, GError **error)
     for (guint i = 0; i < group->members->len; i++)
         if (selects_existing(group->members->pdata[i]))
             return TRUE;
-    return group->paused || refuse(group, error, "is not running: there is nothing to destroy");
+    return group->paused || group->operation != NULL ||
+           refuse(group, error, "is not running: there is nothing to destroy");
 }
 
 static gboolean may_delete(Group *group, GError **error)
@@ -135,7 +136,7 @@ static const Step steps_start[] = {
     {step_begin, NULL, AS_IT_IS},
     {step_gone, NULL, AS_IT_IS},
     STEPS_BUILD,
-    {step_wait_needs, "waiting for", AS_IT_IS},
+    {step_wait_needs, "waiting for what it needs", AS_IT_IS},
     STEPS_RUN,
     {0},
 };
@@ -190,7 +191,7 @@ static const Step steps_reboot[] = {
     STEPS_ACT,
     {step_fail_unless_restart, NULL, MEMBER_STOPPING},
     {step_release, NULL, MEMBER_STARTING},
-    {step_wait_needs, "waiting for", MEMBER_STARTING},
+    {step_wait_needs, "waiting for what it needs", MEMBER_STARTING},
     STEPS_BUILD,
     STEPS_RUN,
     {0},

@@ -47,8 +47,20 @@ static void options_read(Operation *operation, const char *text)
     }
 }
 
+/* A join has no members of the group's to work on, but the domain that it moves. */
+static void store_domain(const Operation *operation, JournalOperation *record)
+{
+    JournalOperationMember *member = journal_operation_member_new();
+    memcpy(member->uuid, operation->domain_uuid, sizeof member->uuid);
+    member->name = g_strdup(operation->domain_uuid);
+    member->domid = operation->domid;
+    g_ptr_array_add(record->members, member);
+}
+
 static void store_members(const Operation *operation, JournalOperation *record)
 {
+    if (operation->kind == OPERATION_JOIN)
+        store_domain(operation, record);
     for (guint i = 0; i < operation->members->len; i++) {
         const OperationNode *node = node_of(operation, i);
         if (node->shown.uuid[0] == '\0')
@@ -168,6 +180,9 @@ static void compose_error(Operation *operation)
             g_set_error(&operation->error, DOMGRP_ERROR, DOMGRP_ERROR_UNDONE,
                         "%s of %s failed before anything was changed: %s", kind, name,
                         cause->message);
+    } else if (operation->undoing && domgrp_error_code(cause) == DOMGRP_ERROR_CANCELLED) {
+        g_set_error(&operation->error, DOMGRP_ERROR, DOMGRP_ERROR_UNDONE, "%s and undone",
+                    cause->message);
     } else if (operation->policy == DOMGRP_POLICY_ROLLBACK) {
         g_set_error(&operation->error, DOMGRP_ERROR, DOMGRP_ERROR_UNDONE,
                     "%s of %s failed and was undone: %s", kind, name, cause->message);
@@ -304,7 +319,8 @@ Operation *operation_new(Engine *engine, const OperationRequest *request, GError
     operation->policy = choose_policy(request);
     operation->by_itself = request->by_itself;
     operation->began_us = g_get_real_time();
-    operation->queued = operation_ahead(engine, group, request->other) != NULL;
+    operation->queued =
+        request->by_itself || operation_ahead(engine, group, request->other) != NULL;
     if (request->domain != NULL) {
         memcpy(operation->domain_uuid, request->domain->uuid, sizeof operation->domain_uuid);
         operation->domid = request->domain->domid;
@@ -355,7 +371,7 @@ static gboolean admit(Operation *operation, GError **error)
     }
     if (operation->kind == OPERATION_JOIN)
         return engine_admit_join(operation, error);
-    return kind->allowed == NULL || kind->allowed(operation->group, error);
+    return kind->supersedes || kind->allowed == NULL || kind->allowed(operation->group, error);
 }
 
 static void begin_queued(Operation *operation)
@@ -512,6 +528,7 @@ void operation_close(Engine *engine, const JournalOperation *record, GError *why
 static void node_free(OperationNode *node)
 {
     g_array_unref(node->unblocks);
+    g_free(node->probe);
     g_free(node->path);
     g_free(node->file);
     host_config_free(node->config);
@@ -579,6 +596,12 @@ void operation_get_info(const Operation *operation, OperationInfo *ret_info)
         .group_name = operation->group_name,
         .began_us = operation->began_us,
         .ended_us = operation->ended_us,
+        .queued = operation->queued,
+        .dry_run = operation->options.dry_run,
+        .interrupted = operation->resumed,
+        .by_itself = operation->by_itself,
+        .policy = operation->policy,
+        .plan = kinds[operation->kind].plan,
         .progress = progress(operation),
         .error = operation_is_over(operation) ? operation->error : NULL,
         .members = operation->members,
@@ -589,6 +612,7 @@ void operation_get_info(const Operation *operation, OperationInfo *ret_info)
     for (guint i = 0; i < operation->members->len; i++) {
         OperationNode *node = node_of(operation, i);
         node->shown.doing = node->work != NULL ? work_doing(node->work) : NULL;
+        node->shown.seen = node->work != NULL ? work_seen(node->work) : NULL;
     }
     *ret_info = info;
 }

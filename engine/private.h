@@ -72,6 +72,7 @@ struct Group {
     gboolean defined; /* listed; a group being created is not until it is in the journal */
     gboolean paused;
     gboolean failed;        /* members failed too often: nothing starts by itself any more */
+    gboolean boot_start;    /* the host has booted, and it is to start then */
     gboolean stop_wanted;   /* a member failed, and the group is to be shut down for it */
     GArray *failures;       /* of gint64: when members failed, as far back as counts */
     gboolean doubt;         /* a write of it failed: the journal may have it or not */
@@ -175,6 +176,7 @@ void work_stop(Work *work);
 void work_free(Work *work);
 /* What @work does now, for people; NULL if it is not worth telling. */
 const char *work_doing(const Work *work);
+const char *work_seen(const Work *work); /* likewise, what it waits for */
 
 /* Something happened: reads reality and runs what can run. */
 void engine_turn(Engine *engine);
@@ -341,11 +343,13 @@ struct OperationNode {
     gboolean built;     /* its domain need not be waited for by those of its tier and above */
     gboolean passed;    /* it is through the present phase */
     gboolean released;  /* those that were blocked by it are not any more */
+    gboolean ordered;   /* it is blocked by others, or blocks them */
     guint blockers;     /* members that must be done before it */
     GArray *unblocks;   /* indices (guint) of members that wait for it */
     char *path;         /* of a create's file */
     char *file;         /* its text */
     HostConfig *config; /* what was read from it */
+    char *probe;        /* what shown.ready points to */
     GError *failure;    /* what shown.error points to */
 };
 
@@ -392,7 +396,7 @@ typedef struct {
     Group *other;             /* of a join: where the domain comes from, or NULL */
     const HostDomain *domain; /* likewise: the domain */
     EngineOptions options;
-    gboolean by_itself;
+    gboolean by_itself; /* the daemon's own; whether it may begin is seen when it does */
 } OperationRequest;
 
 /*

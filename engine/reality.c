@@ -45,9 +45,8 @@ static gboolean member_show(MemberNode *member)
     const HostDomain *domain = &member->domain;
     gboolean exists = member_has_domain(member);
     MemberState state = member_state(member);
-    gboolean ours = exists && member->owned &&
-                    (member->owned_domid == domain->domid ||
-                     member->owned_domid == HOST_DOMID_NONE); /* it is being built or ended */
+    gboolean ours = exists && (member->owned_domid == domain->domid ||
+                               member_is_intended(member)); /* it is being built */
     gboolean changed =
         shown->state != state || shown->domid != domain->domid || shown->ours != ours;
 
@@ -58,6 +57,70 @@ static gboolean member_show(MemberNode *member)
     shown->cpu_time_us = exists ? domain->cpu_time_us : 0;
     shown->vcpus = exists ? domain->vcpus : 0;
     return changed;
+}
+
+/* Whether the group's operation does what is to be done about @member. */
+static gboolean operation_acts(const MemberNode *member)
+{
+    const Operation *operation = member->group->operation;
+    if (operation == NULL)
+        return FALSE;
+    if (operation->undoing)
+        return TRUE;
+    return member->node != NULL && (member->node->shown.outcome == OUTCOME_PENDING ||
+                                    member->node->shown.outcome == OUTCOME_ACTIVE);
+}
+
+gboolean action_builds(HostAction action)
+{
+    return action == HOST_ACTION_RESTART || action == HOST_ACTION_RENAME_RESTART ||
+           action == HOST_ACTION_COREDUMP_RESTART || action == HOST_ACTION_SOFT_RESET;
+}
+
+HostAction member_action(const MemberNode *member)
+{
+    HostReason reason = member->domain.reason;
+    return reason < HOST_REASON_UNKNOWN ? member->shown.config->on[reason] : HOST_ACTION_DESTROY;
+}
+
+/* A guest's own end that its operator would want to hear of, whoever looks after the domain. */
+static gboolean is_failure(const MemberNode *member)
+{
+    const HostDomain *domain = &member->domain;
+    if (!member_has_domain(member) || !domain->shutdown || operation_acts(member))
+        return FALSE;
+    return domain->reason == HOST_REASON_CRASH || domain->reason == HOST_REASON_WATCHDOG ||
+           (domain->reason == HOST_REASON_POWEROFF && !domain->asked);
+}
+
+/* Failures further back than the group file says do not count any more. */
+static void count_failure(Group *group)
+{
+    const DomgrpSettings *settings = group->settings;
+    gint64 now = group->engine->host->ops->now(group->engine->host);
+    gint64 since = now - (gint64)settings->failure_seconds * G_USEC_PER_SEC;
+    while (group->failures->len > 0 && g_array_index(group->failures, gint64, 0) <= since)
+        g_array_remove_index(group->failures, 0);
+    g_array_append_val(group->failures, now);
+    if (group->failures->len > settings->failure_times)
+        group->failed = group->doubt = TRUE;
+}
+
+/* What the group says of a member that failed, once for each domain. */
+static void note_failure(MemberNode *member)
+{
+    Group *group = member->group;
+    if (!is_failure(member) || member->failed_domid == member->domain.domid)
+        return;
+    member->failed_domid = member->domain.domid;
+    if (group->failed)
+        return; /* an operator is awaited already */
+    if (group->settings->on_member_failure == DOMGRP_MEMBER_FAILURE_STOP_GROUP) {
+        group->stop_wanted = group->failed = group->doubt = TRUE;
+    } else if (group->settings->on_member_failure == DOMGRP_MEMBER_FAILURE_RESTART) {
+        count_failure(group);
+        member->revive = !member->shown.ours && !action_builds(member_action(member));
+    }
 }
 
 static gboolean member_apply(MemberNode *member)
@@ -76,7 +139,9 @@ static gboolean member_apply(MemberNode *member)
             group_publish(member->group);
         }
     }
-    return member_show(member);
+    gboolean changed = member_show(member);
+    note_failure(member);
+    return changed;
 }
 
 /* -- domains of the default groups -- */
@@ -181,40 +246,21 @@ static void act_timeout(gpointer data)
     engine_turn(member->group->engine);
 }
 
-/* Whether the group's operation does what is to be done about @member. */
-static gboolean operation_acts(const MemberNode *member)
-{
-    const Operation *operation = member->group->operation;
-    if (operation == NULL)
-        return FALSE;
-    if (operation->undoing)
-        return TRUE;
-    return member->node != NULL && (member->node->shown.outcome == OUTCOME_PENDING ||
-                                    member->node->shown.outcome == OUTCOME_ACTIVE);
-}
-
-gboolean action_builds(HostAction action)
-{
-    return action == HOST_ACTION_RESTART || action == HOST_ACTION_RENAME_RESTART ||
-           action == HOST_ACTION_COREDUMP_RESTART || action == HOST_ACTION_SOFT_RESET;
-}
-
-HostAction member_action(const MemberNode *member)
-{
-    HostReason reason = member->domain.reason;
-    return reason < HOST_REASON_UNKNOWN ? member->shown.config->on[reason] : HOST_ACTION_DESTROY;
-}
-
 /* Its domain was being replaced or ended, and nobody is at it any more. */
 static gboolean is_open(const MemberNode *member)
 {
-    return member_is_intended(member) && member->work == NULL && !operation_acts(member);
+    return (member_is_intended(member) || member_is_ending(member)) && member->work == NULL &&
+           !operation_acts(member);
 }
 
-/* What is left of its domain never ran, or stands still: it is to be ended. */
+/* What is left of its domain never ran, or does not run any more: it is to be ended. */
 static gboolean is_left_over(const MemberNode *member)
 {
-    return is_open(member) && member_has_domain(member) && member->domain.paused;
+    const HostDomain *domain = &member->domain;
+    return is_open(member) && member_has_domain(member) &&
+           (member_is_intended(member)
+                ? domain->paused || domain->shutdown
+                : domain->domid == member->owned_domid && (domain->paused || domain->shutdown));
 }
 
 /*
@@ -224,8 +270,11 @@ static gboolean is_left_over(const MemberNode *member)
 static void member_tidy(MemberNode *member)
 {
     gboolean open = is_open(member);
-    gboolean owned = open ? member_has_domain(member) : member->owned;
-    guint32 domid = open ? member->domain.domid : member->owned_domid;
+    gboolean there = member_is_intended(member) || member->domain.domid == member->owned_domid;
+    gboolean owned = open ? there && member_has_domain(member) : member->owned;
+    guint32 domid = owned || !open ? member->owned_domid : HOST_DOMID_NONE;
+    if (open && owned)
+        domid = member->domain.domid;
     if (member->work != NULL || operation_acts(member) || is_left_over(member) ||
         (!open && !member->owner_doubt))
         return;
@@ -256,15 +305,63 @@ static gboolean has_ended(const MemberNode *member)
            member->shown.ours && member->kept_domid != domain->domid;
 }
 
+/* A failure that xl has cleaned up after, and that our group does not leave at that. */
+static gboolean is_to_revive(const MemberNode *member)
+{
+    return member->revive && !member_has_domain(member) && !member->group->failed &&
+           member->group->operation == NULL;
+}
+
+/* The same end of a guest, but it is not, or it is, started again. */
+static const HostAction actions_without[] = {
+    [HOST_ACTION_DESTROY] = HOST_ACTION_DESTROY,
+    [HOST_ACTION_RESTART] = HOST_ACTION_DESTROY,
+    [HOST_ACTION_RENAME_RESTART] = HOST_ACTION_PRESERVE,
+    [HOST_ACTION_PRESERVE] = HOST_ACTION_PRESERVE,
+    [HOST_ACTION_COREDUMP_DESTROY] = HOST_ACTION_COREDUMP_DESTROY,
+    [HOST_ACTION_COREDUMP_RESTART] = HOST_ACTION_COREDUMP_DESTROY,
+    [HOST_ACTION_SOFT_RESET] = HOST_ACTION_DESTROY,
+};
+static const HostAction actions_with[] = {
+    [HOST_ACTION_DESTROY] = HOST_ACTION_RESTART,
+    [HOST_ACTION_RESTART] = HOST_ACTION_RESTART,
+    [HOST_ACTION_RENAME_RESTART] = HOST_ACTION_RENAME_RESTART,
+    [HOST_ACTION_PRESERVE] = HOST_ACTION_RENAME_RESTART,
+    [HOST_ACTION_COREDUMP_DESTROY] = HOST_ACTION_COREDUMP_RESTART,
+    [HOST_ACTION_COREDUMP_RESTART] = HOST_ACTION_COREDUMP_RESTART,
+    [HOST_ACTION_SOFT_RESET] = HOST_ACTION_SOFT_RESET,
+};
+
+/* What is done about a guest that has ended: as its own configuration says, and its group. */
+static HostAction choose_action(const MemberNode *member)
+{
+    const Group *group = member->group;
+    HostAction action = member_action(member);
+    if (is_left_over(member))
+        return HOST_ACTION_DESTROY;
+    if (group->failed)
+        return actions_without[action];
+    if (is_failure(member) && group->settings->on_member_failure == DOMGRP_MEMBER_FAILURE_RESTART)
+        return actions_with[action];
+    return action;
+}
+
+static const Step *choose_steps(const MemberNode *member)
+{
+    if (is_left_over(member))
+        return steps_end;
+    return has_ended(member) ? steps_act : steps_restart;
+}
+
 static void member_act(MemberNode *member)
 {
     Engine *engine = member->group->engine;
-    gboolean left_over = is_left_over(member);
+    gboolean revive = is_to_revive(member);
     if (member->work != NULL || member->timer != 0 || operation_acts(member) ||
-        (!left_over && !has_ended(member)))
+        (!is_left_over(member) && !has_ended(member) && !revive))
         return;
 
-    HostAction action = left_over ? HOST_ACTION_DESTROY : member_action(member);
+    HostAction action = revive ? HOST_ACTION_RESTART : choose_action(member);
     if (action == HOST_ACTION_PRESERVE) {
         member->kept_domid = member->domain.domid;
         return;
@@ -279,8 +376,23 @@ static void member_act(MemberNode *member)
     }
     if (action_builds(action))
         member->restart_us = now + ENGINE_RESTART_US;
-    work_new(engine, NULL, NULL, member->group, member, left_over ? steps_end : steps_act)->action =
-        action;
+    member->revive = FALSE;
+    work_new(engine, NULL, NULL, member->group, member, choose_steps(member))->action = action;
+}
+
+/* A member failed, and its group says that none shall run without it. */
+static void group_stop(Group *group)
+{
+    if (!group->stop_wanted || group->operation != NULL || group->paused)
+        return;
+    if (!group_stopped(group)) {
+        OperationRequest request = {.kind = OPERATION_SHUTDOWN, .group = group, .by_itself = TRUE};
+        if (operation_new(group->engine, &request, NULL) == NULL) {
+            engine_retry(group->engine);
+            return;
+        }
+    }
+    group->stop_wanted = FALSE;
 }
 
 void reality_act(Engine *engine)
@@ -294,11 +406,14 @@ void reality_act(Engine *engine)
         member_act(member);
     }
     g_hash_table_iter_init(&iter, engine->groups);
-    while (g_hash_table_iter_next(&iter, NULL, &group))
+    while (g_hash_table_iter_next(&iter, NULL, &group)) {
+        group_stop(group);
         group_tidy(group);
+    }
 }
 
 void member_restart(MemberNode *member)
 {
-    work_new(member->group->engine, NULL, NULL, member->group, member, steps_restart);
+    work_new(member->group->engine, NULL, NULL, member->group, member, steps_restart)->action =
+        HOST_ACTION_RESTART;
 }

@@ -19,7 +19,8 @@ static const JournalOperation *open_operation(const Recovery *recovery, const ch
 {
     for (guint i = 0; i < recovery->operations->len; i++) {
         const JournalOperation *operation = recovery->operations->pdata[i];
-        if (operation->ended_us == 0 && strcmp(operation->group_uuid, group_uuid) == 0)
+        if (operation->ended_us == 0 && operation->began &&
+            strcmp(operation->group_uuid, group_uuid) == 0)
             return operation;
     }
     return NULL;
@@ -72,12 +73,25 @@ static gboolean load_member(const Recovery *recovery, Group *group, const Journa
     return TRUE;
 }
 
+static gboolean load_settings(Group *group, const char *text, GError **error)
+{
+    DomgrpSettings *settings = domgrp_settings_from_text(text != NULL ? text : "", error);
+    if (settings == NULL) {
+        g_prefix_error(error, "the stored settings of %s: ", group->name);
+        return FALSE;
+    }
+    domgrp_settings_free(group->settings);
+    group->settings = settings;
+    return TRUE;
+}
+
 static gboolean load_group(const Recovery *recovery, const JournalGroup *kept, GError **error)
 {
     Engine *engine = recovery->engine;
     Group *group = group_new(engine, kept->uuid, kept->name);
     gboolean same_boot = strcmp(kept->boot_id, engine->facts.boot_id) == 0;
     group->text = g_strdup(kept->text);
+    group->failed = kept->failed;
     group->id = kept->id;
     group->defined = TRUE;
     group->paused = same_boot && kept->paused;
@@ -86,6 +100,9 @@ static gboolean load_group(const Recovery *recovery, const JournalGroup *kept, G
     for (guint i = 0; i < kept->members->len; i++)
         if (!load_member(recovery, group, kept->members->pdata[i], same_boot, error))
             return FALSE;
+    if (!load_settings(group, kept->settings, error))
+        return FALSE;
+    group->boot_start = !same_boot && group->settings->starts_on_boot;
     return TRUE;
 }
 
@@ -101,11 +118,29 @@ static Group *add_default(Engine *engine, const char *name, const char *uuid, gu
 
 /* -- compared with the host -- */
 
+/* A join that was cut off may have left settings of a member that is gone. */
+static gboolean settle_order(Group *group, GError **error)
+{
+    g_autoptr(GPtrArray) gone = g_ptr_array_new_with_free_func(g_free);
+    for (guint i = 0; i < group->settings->members->len; i++) {
+        const DomgrpMemberSettings *member = group->settings->members->pdata[i];
+        if (group_find_member(group, member->name) == NULL)
+            g_ptr_array_add(gone, g_strdup(member->name));
+        for (guint k = 0; k < member->needs->len; k++)
+            if (group_find_member(group, member->needs->pdata[k]) == NULL)
+                g_ptr_array_add(gone, g_strdup(member->needs->pdata[k]));
+    }
+    for (guint i = 0; i < gone->len; i++)
+        domgrp_settings_remove(group->settings, gone->pdata[i]);
+    group->changed = group->changed || gone->len > 0;
+    return group_order(group, error);
+}
+
 static gboolean settle_group(Group *group, GError **error)
 {
     guint32 id = group->id;
     gboolean paused = group->paused;
-    if (!group_make(group, error)) {
+    if (!settle_order(group, error) || !group_make(group, error)) {
         g_prefix_error(error, "%s: ", group->name);
         return FALSE;
     }
@@ -122,7 +157,10 @@ static gboolean settle_group(Group *group, GError **error)
         member->owned_domid = HOST_DOMID_NONE;
         group->changed = TRUE;
     }
-    if (group->changed && !group_store(group, error))
+    /* The boot that is noted is new only when the start that it brings is noted, too. */
+    if (group->boot_start)
+        group->doubt = TRUE;
+    else if (group->changed && !group_store(group, error))
         return FALSE;
     group->changed = FALSE;
     group_publish(group);
@@ -144,54 +182,137 @@ static gboolean settle_groups(Engine *engine, GError **error)
 
 /* -- what was under way -- */
 
-static gboolean all_ours_run(const Group *group)
+/* Every member that the operation was to start has been let run. */
+static gboolean all_run(const JournalOperation *record, const Group *group)
 {
     for (guint i = 0; i < group->members->len; i++) {
         const MemberNode *member = group->members->pdata[i];
-        if (!member->owned || member->owned_domid == HOST_DOMID_NONE)
+        gboolean concerned = operation_kind_lookup(record->kind) == OPERATION_CREATE;
+        for (guint k = 0; k < record->members->len; k++) {
+            const JournalOperationMember *kept = record->members->pdata[k];
+            concerned = concerned || strcmp(kept->uuid, member->shown.uuid) == 0;
+        }
+        if (concerned && (!member_runs(member) || member_is_ending(member) ||
+                          (member_is_intended(member) && member->domain.paused)))
             return FALSE;
     }
     return TRUE;
 }
 
-static void close_operation(Engine *engine, const JournalOperation *record)
+static GError *interrupted(const JournalOperation *record, const char *what)
 {
-    Group *group = g_hash_table_lookup(engine->groups, record->group_uuid);
-    gboolean create = operation_kind_lookup(record->kind) == OPERATION_CREATE;
-    if (record->ended_us != 0) {
-        operation_new_ended(engine, record);
-    } else if (create && group != NULL && !all_ours_run(group)) {
-        operation_new_undo(engine, record, group);
+    return g_error_new(DOMGRP_ERROR, DOMGRP_ERROR_INTERRUPTED,
+                       "%s of %s was interrupted by the end of the daemon%s: see \"domgrp list\" "
+                       "for what runs",
+                       record->kind, record->group_name, what);
+}
+
+static GError *lost(const JournalOperation *record)
+{
+    return g_error_new(DOMGRP_ERROR, DOMGRP_ERROR_LOST,
+                       "%s of %s was lost with the host, which went down meanwhile", record->kind,
+                       record->group_name);
+}
+
+static void close_lost(Engine *engine, const JournalOperation *record, OperationKind kind,
+                       Group *group)
+{
+    if (kind == OPERATION_CREATE && group != NULL)
+        operation_undo(engine, record, group, lost(record));
+    else
+        operation_close(engine, record, lost(record));
+}
+
+static gboolean is_by_itself(const JournalOperation *record)
+{
+    return record->options != NULL && strstr(record->options, "by-itself") != NULL;
+}
+
+/* The daemon's own start at boot is not forgotten for not having begun. */
+static void close_queued(Engine *engine, const JournalOperation *record, OperationKind kind,
+                         Group *group)
+{
+    if (group != NULL && kind == OPERATION_START && is_by_itself(record))
+        group->boot_start = TRUE;
+    operation_close(engine, record, interrupted(record, " before it began"));
+}
+
+static void close_cut_off(Engine *engine, const JournalOperation *record, OperationKind kind,
+                          Group *group)
+{
+    DomgrpPolicy policy = DOMGRP_POLICY_STOP;
+    domgrp_policy_parse(record->policy, &policy, NULL);
+    if (kinds[kind].was_done != NULL) {
+        gboolean done = kinds[kind].was_done(group, record);
+        operation_close(engine, record, done ? NULL : interrupted(record, " before it was done"));
+    } else if (group == NULL) {
+        operation_close(engine, record, interrupted(record, " before anything was changed"));
+    } else if (policy == DOMGRP_POLICY_STOP || group->operation != NULL) {
+        operation_close(engine, record, interrupted(record, ""));
+    } else if (policy == DOMGRP_POLICY_CONTINUE || is_by_itself(record) || all_run(record, group)) {
+        operation_resume(engine, record, group);
     } else {
-        Operation *operation = operation_new_ended(engine, record);
-        if (operation != NULL)
-            operation_close_interrupted(operation);
+        operation_undo(engine, record, group,
+                       g_error_new(DOMGRP_ERROR, DOMGRP_ERROR_INTERRUPTED,
+                                   "it was interrupted by the end of the daemon"));
     }
 }
 
-/* The domain of @member was being replaced: what is left of it is no good. */
-static void finish_member(const Recovery *recovery, MemberNode *member)
+/* The newest operation of a group is the one that counts: it may have ended an older one. */
+static gboolean is_newest(const Recovery *recovery, const JournalOperation *record)
 {
-    const JournalOperation *open = open_operation(recovery, member->group->uuid);
-    if (!member->owned || member->owned_domid != HOST_DOMID_NONE ||
-        member->group->operation != NULL)
-        return;
-    if (open == NULL || operation_kind_lookup(open->kind) == OPERATION_REBOOT)
-        member_restart(member);
-    else
-        work_new(recovery->engine, NULL, NULL, member->group, member, steps_end);
+    return open_operation(recovery, record->group_uuid) == record;
 }
 
-static void finish(const Recovery *recovery)
+static void settle_operation(const Recovery *recovery, const JournalOperation *record)
+{
+    Engine *engine = recovery->engine;
+    OperationKind kind = operation_kind_lookup(record->kind);
+    Group *group = g_hash_table_lookup(engine->groups, record->group_uuid);
+    if (record->ended_us != 0 || kind == OPERATION_KIND_COUNT)
+        operation_new_ended(engine, record);
+    else if (record->boot_id[0] != '\0' && strcmp(record->boot_id, engine->facts.boot_id) != 0)
+        close_lost(engine, record, kind, group);
+    else if (!record->began && record->boot_id[0] != '\0')
+        close_queued(engine, record, kind, group);
+    else if (!is_newest(recovery, record))
+        operation_close(engine, record, interrupted(record, ""));
+    else
+        close_cut_off(engine, record, kind, group);
+}
+
+/* The daemon was restarting @member by itself: what is left of its domain is no good. */
+static void finish_member(const Recovery *recovery, MemberNode *member)
+{
+    if (member_is_intended(member) && member->group->operation == NULL &&
+        open_operation(recovery, member->group->uuid) == NULL)
+        member_restart(member);
+}
+
+/* Nothing starts by itself unless its file asks for it. */
+static gboolean start_at_boot(Group *group, GError **error)
+{
+    if (!group->boot_start || group->operation != NULL)
+        return TRUE;
+    OperationRequest request = {.kind = OPERATION_START, .group = group, .by_itself = TRUE};
+    return operation_new(group->engine, &request, error) != NULL;
+}
+
+static gboolean finish(const Recovery *recovery, GError **error)
 {
     for (guint i = recovery->operations->len; i > 0; i--)
-        close_operation(recovery->engine, recovery->operations->pdata[i - 1]);
+        settle_operation(recovery, recovery->operations->pdata[i - 1]);
 
     GHashTableIter iter;
     gpointer value;
+    g_hash_table_iter_init(&iter, recovery->engine->groups);
+    while (g_hash_table_iter_next(&iter, NULL, &value))
+        if (!start_at_boot(value, error))
+            return FALSE;
     g_hash_table_iter_init(&iter, recovery->engine->members);
     while (g_hash_table_iter_next(&iter, NULL, &value))
         finish_member(recovery, value);
+    return TRUE;
 }
 
 gboolean engine_recover(Engine *engine, GError **error)
@@ -216,7 +337,8 @@ gboolean engine_recover(Engine *engine, GError **error)
     if (!reality_read(engine, TRUE, error) || !settle_groups(engine, error))
         return FALSE;
 
-    finish(&recovery);
+    if (!finish(&recovery, error))
+        return FALSE;
     host->ops->watch(host, engine_changed, engine);
     engine->retry = host->ops->timer_add(host, 0, engine_timeout, engine);
     engine->live = TRUE;

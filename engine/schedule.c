@@ -63,10 +63,12 @@ void operation_plan(Operation *operation)
     for (guint i = 0; i < n; i++) {
         OperationNode *node = node_of(operation, i);
         node->shown.tier = tiers[i];
+        g_clear_pointer(&node->probe, g_free);
         const DomgrpMemberSettings *settings =
             node->member != NULL ? member_settings(node->member) : NULL;
         if (settings != NULL && settings->ready != NULL && kinds[operation->kind].makes_ready)
-            node->shown.ready = settings->ready->text;
+            node->probe = g_strdup(settings->ready->text);
+        node->shown.ready = node->probe;
         if (before[i] != NULL)
             g_array_unref(before[i]);
     }
@@ -83,6 +85,7 @@ static void add_edge(OperationNode *first, OperationNode *second, gpointer data)
 {
     if (!takes_part(data, first) || !takes_part(data, second))
         return;
+    first->ordered = second->ordered = TRUE;
     g_array_append_val(first->unblocks, second->index);
     second->blockers++;
 }
@@ -94,7 +97,7 @@ static void build_graph(Operation *operation)
     for (guint i = 0; i < operation->members->len; i++) {
         OperationNode *node = node_of(operation, i);
         node->blockers = 0;
-        node->passed = node->released = FALSE;
+        node->passed = node->released = node->ordered = FALSE;
         g_array_set_size(node->unblocks, 0);
     }
     if (!forward || operation->undoing)

@@ -182,11 +182,6 @@ static guint timeout_of(const Work *work)
                                                                  : ENGINE_TIMEOUT_S;
 }
 
-static gboolean has_order(const Work *work)
-{
-    return work->member->needs->len > 0 || work->node->unblocks->len > 0;
-}
-
 /*
  * xl starts a domain of its own again as soon as it has ended: where there is
  * an order to keep it is asked to power off, and is ours from then on.
@@ -200,7 +195,7 @@ StepResult step_ask(Work *work, GError **error)
     if (!member_runs(member) || member->domain.domid != work->domid)
         return STEP_DONE;
 
-    work->takes_over = reboot && !work->ours && has_order(work);
+    work->takes_over = reboot && !work->ours && work->node->ordered;
     HostShutdown how = reboot && !work->takes_over ? HOST_SHUTDOWN_REBOOT : HOST_SHUTDOWN_POWEROFF;
     host_of(work)->ops->domain_shutdown(host_of(work), work->domid, member->shown.uuid, how,
                                         options->fallback, work_done, work);
@@ -277,7 +272,8 @@ StepResult step_decide(Work *work, GError **error)
     if (work->operation != NULL && work->operation->kind == OPERATION_REBOOT &&
         (work->destroys || work->member->domain.domid != work->domid))
         work->action = HOST_ACTION_RESTART;
-    else if (work->member->domain.domid == work->domid && work->member->domain.shutdown)
+    else if (work->operation != NULL && work->member->domain.domid == work->domid &&
+             work->member->domain.shutdown)
         work->action = member_action(work->member);
     return STEP_DONE;
 }
@@ -349,7 +345,7 @@ StepResult step_destroy(Work *work, GError **error)
 
 StepResult step_gone(Work *work, GError **error)
 {
-    if (work->domid == HOST_DOMID_NONE || work->member->domain.domid != work->domid)
+    if (work->runs || work->domid == HOST_DOMID_NONE || work->member->domain.domid != work->domid)
         return STEP_DONE;
     g_set_error(error, DOMGRP_ERROR, DOMGRP_ERROR_HOST,
                 "its domain %u is still there after it was destroyed", work->domid);

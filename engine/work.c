@@ -56,6 +56,13 @@ const char *work_doing(const Work *work)
     return work->steps[work->next].run != NULL ? work->steps[work->next].doing : NULL;
 }
 
+const char *work_seen(const Work *work)
+{
+    if (work->waits_for != NULL)
+        return work->waits_for->shown.name;
+    return work->probe.seen != NULL ? work->probe.seen->message : NULL;
+}
+
 void work_called(Work *work, const GError *error)
 {
     g_assert(work->state == WORK_CALL);

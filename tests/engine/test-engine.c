@@ -12,8 +12,6 @@
  */
 #include "world.h"
 
-#include "private.h" /* for members' needs, which no group file can say yet */
-
 #include <string.h>
 
 /* -- commands: print to @out what there is to see -- */
@@ -48,6 +46,26 @@ static void run_file(World *world, char **words, GString *out)
         g_string_append_printf(text, "%s\n", *word);
     world_set_file(world, words[1], text->str);
     g_string_free(text, TRUE);
+}
+
+static void read_option(const char *word, EngineOptions *options)
+{
+    if (strcmp(word, "fallback") == 0)
+        options->fallback = TRUE;
+    else if (strcmp(word, "wait") == 0)
+        options->wait = TRUE;
+    else if (strcmp(word, "dry-run") == 0)
+        options->dry_run = TRUE;
+    else if (!domgrp_policy_parse(word, &options->policy, NULL))
+        options->timeout_s = (guint)g_ascii_strtoull(word, NULL, 10);
+}
+
+/* "options stop dry-run": of the creates that follow. */
+static void run_options(World *world, char **words, GString *out)
+{
+    world->options = (EngineOptions){0};
+    for (char **word = words + 1; *word != NULL; word++)
+        read_option(*word, &world->options);
 }
 
 static void run_create(World *world, char **words, GString *out)
@@ -95,12 +113,8 @@ static void run_operate(World *world, char **words, GString *out)
     while (strcmp(operation_kind_name(kind), words[0]) != 0)
         kind++;
     EngineOptions options = {0};
-    for (char **word = words + 2; words[1] != NULL && *word != NULL; word++) {
-        if (strcmp(*word, "fallback") == 0)
-            options.fallback = TRUE;
-        else
-            options.timeout_s = (guint)g_ascii_strtoull(*word, NULL, 10);
-    }
+    for (char **word = words + 2; words[1] != NULL && *word != NULL; word++)
+        read_option(*word, &options);
     world->last = engine_operate(world->engine, kind, words[1], &options, &error);
     if (world->last == NULL)
         print_error(world, error, out);
@@ -131,6 +145,8 @@ static void run_members(World *world, char **words, GString *out)
         g_string_append_printf(out, "%s %s", member->name, outcome_name(member->outcome));
         if (member->doing != NULL)
             g_string_append_printf(out, ", %s", member->doing);
+        if (member->seen != NULL)
+            g_string_append_printf(out, " (%s)", member->seen);
         if (member->error != NULL)
             g_string_append_printf(out, ": %s", member->error->message);
         g_string_append_c(out, '\n');
@@ -309,12 +325,40 @@ static void run_parallel(World *world, char **words, GString *out)
     engine_set_parallel(world->engine, (guint)g_ascii_strtoull(words[1], NULL, 10));
 }
 
-/* "needs web db": web only after db. */
-static void run_needs(World *world, char **words, GString *out)
+/* "set after web: db": the next group that is created has that in its file. */
+static void run_set(World *world, char **words, GString *out)
 {
-    Group *group = engine_group_lookup(world->engine, "shop", NULL);
-    MemberNode *member = group_find_member(group, words[1]);
-    g_ptr_array_add(member->needs, group_find_member(group, words[2]));
+    g_autoptr(GError) error = NULL;
+    g_autofree char *value = g_strjoinv(" ", words + 2);
+    if (world->settings == NULL)
+        world->settings = domgrp_settings_new();
+    if (!domgrp_settings_add(world->settings, words[1], value, &error))
+        print_error(world, error, out);
+}
+
+/* The plan of the last operation: tiers, members, what is waited for. */
+static void run_plan(World *world, char **words, GString *out)
+{
+    OperationInfo info;
+    operation_get_info(world->last, &info);
+    g_string_append_printf(out, "%s, if a member fails: %s%s%s\n", operation_kind_name(info.kind),
+                           domgrp_policy_name(info.policy), info.plan != NULL ? ": " : "",
+                           info.plan != NULL ? info.plan : "");
+    for (guint i = 0; i < info.members->len; i++) {
+        const OperationMember *member = info.members->pdata[i];
+        g_string_append_printf(out, "%u %s%s%s\n", member->tier, member->name,
+                               member->ready != NULL ? ", ready: " : "",
+                               member->ready != NULL ? member->ready : "");
+    }
+}
+
+static void run_cancel(World *world, char **words, GString *out)
+{
+    OperationInfo info;
+    g_autoptr(GError) error = NULL;
+    operation_get_info(world->last, &info);
+    if (!engine_cancel(world->engine, info.uuid, &error))
+        print_error(world, error, out);
 }
 
 /* How the last pause went. */
@@ -381,7 +425,10 @@ static const struct {
     {"memory", run_memory, FALSE},
     {"parallel", run_parallel, FALSE},
     {"stop", run_stop, FALSE},
-    {"needs", run_needs, FALSE},
+    {"options", run_options, FALSE},
+    {"set", run_set, FALSE},
+    {"plan", run_plan, FALSE},
+    {"cancel", run_cancel, FALSE},
     {"paused", run_paused, FALSE},
     {"create-uuid", run_create_uuid, TRUE},
     {"task", run_task, FALSE},

@@ -52,6 +52,20 @@ static const EngineListener listener = {
 
 /* -- the world -- */
 
+static void on_moment(gpointer data, const SimMoment *moment)
+{
+    World *world = data;
+    if (moment->what != SIM_RUNS)
+        return;
+    guint runs = world_runs(world, moment->name) + 1;
+    g_hash_table_insert(world->runs, g_strdup(moment->name), GUINT_TO_POINTER(runs));
+}
+
+guint world_runs(World *world, const char *name)
+{
+    return GPOINTER_TO_UINT(g_hash_table_lookup(world->runs, name));
+}
+
 World *world_new(void)
 {
     World *world = g_new0(World, 1);
@@ -59,6 +73,8 @@ World *world_new(void)
     world->journal = journal_sim_new(world->host);
     world->files = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
     world->notes = g_string_new(NULL);
+    world->runs = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+    host_sim_trace(world->host, on_moment, world);
     world->engine = engine_new(world->host, world->journal, &listener, world, NULL);
     g_assert_nonnull(world->engine);
     return world;
@@ -77,6 +93,8 @@ void world_free(World *world)
     world->journal->ops->free(world->journal);
     world->host->ops->free(world->host);
     g_hash_table_unref(world->files);
+    g_hash_table_unref(world->runs);
+    domgrp_settings_free(world->settings);
     g_string_free(world->notes, TRUE);
     g_free(world);
 }
@@ -110,9 +128,10 @@ Operation *world_create(World *world, const char *group, const char *const *name
                                    .uuid = world->uuid,
                                    .text = "text",
                                    .directory = "/",
+                                   .settings = world->settings,
                                    .n_members = n,
                                    .members = files};
-    world->last = engine_create(world->engine, &definition, NULL, error);
+    world->last = engine_create(world->engine, &definition, &world->options, error);
     return world->last;
 }
 

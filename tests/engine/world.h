@@ -14,14 +14,19 @@ typedef struct {
     Engine *engine;
     GHashTable *files; /* member name to text; a member without one has only a name */
     Operation *last;   /* the operation begun last */
+    DomgrpSettings *settings; /* of the next group that is created; NULL: none */
+    EngineOptions options;    /* likewise */
     const char *uuid;  /* of the next group that is created; NULL: a new one */
     gboolean stock;    /* the hypervisor does not know groups */
+    GHashTable *runs;  /* name of a domain to how often its guest has begun to run */
     GString *notes;    /* what the listener was told that matters */
 } World;
 
 World *world_new(void);
 void world_free(World *world);
 
+/* How often the guest of the domain @name has begun to run. */
+guint world_runs(World *world, const char *name);
 void world_set_file(World *world, const char *name, const char *text);
 /* Begins a create of @group with the members of @names, NULL-terminated. */
 Operation *world_create(World *world, const char *group, const char *const *names, GError **error);
