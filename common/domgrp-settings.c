@@ -17,6 +17,8 @@
 #define XENSTORE_ABS_MAX 3072 /* xen/io/xs_wire.h: XENSTORE_ABS_PATH_MAX */
 #define XENSTORE_REL_MAX 2048 /* likewise, XENSTORE_REL_PATH_MAX */
 
+#define ON_FAILURE_FORM "OPERATION: rollback|continue|stop"
+#define SHUTDOWN_FORM "MEMBER: [timeout=SECONDS] [then=leave|destroy]"
 #define READY_FORM "MEMBER: PROBE [timeout=SECONDS], a probe being delay, tcp, xenstore or exec"
 
 typedef enum {
@@ -507,9 +509,7 @@ static gboolean shutdown_word_parse(const char *value, const char *word, guint *
         return FALSE;
     int found = name_find(thens, word);
     if (!is_timeout && found < 0)
-        return FAIL_VALUE(error, value,
-                          "has a word that is not known: write MEMBER: [timeout=SECONDS] "
-                          "[then=leave|destroy]");
+        return FAIL_VALUE(error, value, "has a word that is not known: write " SHUTDOWN_FORM);
     if (is_timeout ? *timeout_s != 0 : *then >= 0)
         return FAIL_VALUE(error, value, "has %s twice: keep one",
                           is_timeout ? "timeout=" : "then=");
@@ -546,11 +546,11 @@ static gboolean on_failure_add(DomgrpSettings *settings, const Item *item, GErro
 
     if (item->n_words > 1)
         return FAIL_VALUE(error, item->value, "has more than one policy: keep one");
-    if (!domgrp_policy_parse(item->words[0], &policy, &local) ||
-        !domgrp_policy_check(item->subject, policy, &local))
+    if (!domgrp_policy_parse(item->words[0], &policy, NULL) || policy == DOMGRP_POLICY_DEFAULT)
+        return FAIL_VALUE(error, item->value,
+                          "has no policy that is known: write " ON_FAILURE_FORM);
+    if (!domgrp_policy_check(item->subject, policy, &local))
         return FAIL_VALUE(error, item->value, "is refused: %s", local->message);
-    if (policy == DOMGRP_POLICY_DEFAULT)
-        return FAIL_VALUE(error, item->value, "says nothing: leave it out");
     if (g_hash_table_contains(settings->on_failure, item->subject))
         return FAIL_VALUE(error, item->value,
                           "says a second time what %s does on a failure: keep one", item->subject);
@@ -610,10 +610,8 @@ static gboolean parallel_add(DomgrpSettings *settings, const char *value, GError
 static const KeyRow key_rows[KEY_COUNT] = {
     [KEY_AFTER] = {"after", TRUE, "MEMBER: MEMBER...", after_add, NULL},
     [KEY_READY] = {"ready", TRUE, READY_FORM, ready_add, NULL},
-    [KEY_SHUTDOWN] = {"shutdown", TRUE, "MEMBER: [timeout=SECONDS] [then=leave|destroy]",
-                      shutdown_add, NULL},
-    [KEY_ON_FAILURE] = {"on_failure", TRUE, "OPERATION: rollback|continue|stop", on_failure_add,
-                        NULL},
+    [KEY_SHUTDOWN] = {"shutdown", TRUE, SHUTDOWN_FORM, shutdown_add, NULL},
+    [KEY_ON_FAILURE] = {"on_failure", TRUE, ON_FAILURE_FORM, on_failure_add, NULL},
     [KEY_ON_MEMBER_FAILURE] = {"on_member_failure", FALSE, NULL, NULL, on_member_failure_add},
     [KEY_FAILURE_LIMIT] = {"failure_limit", FALSE, NULL, NULL, failure_limit_add},
     [KEY_ON_BOOT] = {"on_boot", FALSE, NULL, NULL, on_boot_add},

@@ -255,6 +255,45 @@ static void test_large(void)
     g_string_free(text, TRUE);
 }
 
+/* -- the manual: MANUAL is the path of domgrp.cfg(5)'s source -- */
+
+static char *manual_read(void)
+{
+    g_autoptr(GError) error = NULL;
+    char *page;
+    g_file_get_contents(MANUAL, &page, NULL, &error);
+    g_assert_no_error(error);
+    return page;
+}
+
+static void test_manual_example(void)
+{
+    g_autoptr(GroupFile) file = NULL;
+    g_autoptr(GError) error = NULL;
+    g_autofree char *page = manual_read();
+    const char *begin = strstr(page, "# shop.cfg");
+    const char *end = strstr(begin, ".RE");
+    GString *text = g_string_new_len(begin, end - begin);
+
+    g_string_replace(text, "\\-", "-", 0);
+    group_file_parse(text->str, text->len, "f.cfg", &file, &error);
+    g_assert_no_error(error);
+    g_assert_cmpuint(file->settings->members->len, ==, 3);
+    g_string_free(text, TRUE);
+}
+
+static void test_manual_keys(void)
+{
+    g_autofree char *page = manual_read();
+    const char *key;
+
+    for (guint i = 0; (key = domgrp_settings_key(i)) != NULL; i++) {
+        g_autofree char *tag = g_strdup_printf("\n.BI %s= ", key);
+        if (strstr(page, tag) == NULL)
+            g_error("%s does not explain \"%s\"", MANUAL, key);
+    }
+}
+
 /* -- files -- */
 
 typedef struct {
@@ -387,6 +426,8 @@ int main(int argc, char **argv)
     g_test_add_func("/group-file/size", test_size);
     g_test_add_func("/group-file/count", test_count);
     g_test_add_func("/group-file/large", test_large);
+    g_test_add_func("/group-file/manual/example", test_manual_example);
+    g_test_add_func("/group-file/manual/keys", test_manual_keys);
     LOAD("plain", test_load);
     LOAD("absolute", test_load_absolute);
     LOAD("missing", test_load_missing);
