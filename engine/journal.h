@@ -38,11 +38,11 @@ typedef struct {
 typedef struct {
     char uuid[DOMGRP_UUID_TEXT];
     char *name;
-    guint32 id;                     /* the hypervisor's id when it was last seen, 0 if none */
-    char *text;                     /* the group file as it was given, for people */
-    char *settings;                 /* domgrp_settings_to_text() of its present members */
-    gboolean paused;                /* paused by an operator */
-    gboolean failed;                /* members failed too often: it waits for an operator */
+    guint32 id;      /* the hypervisor's id when it was last seen, 0 if none */
+    char *text;      /* the group file as it was given, for people */
+    char *settings;  /* domgrp_settings_to_text() of its present members; NULL is "" */
+    gboolean paused; /* paused by an operator */
+    gboolean failed; /* members failed too often: it waits for an operator */
     char boot_id[DOMGRP_UUID_TEXT]; /* the boot of which ours, domid, id and paused speak */
     GPtrArray *members;             /* of JournalMember, in the order of the group file */
 } JournalGroup;
@@ -56,7 +56,13 @@ typedef struct {
     char *error;   /* why it failed, or NULL */
 } JournalOperationMember;
 
-/* An operation: what a restart needs to finish or undo it, and the history. */
+/*
+ * An operation: what a restart needs to finish or undo it, and the history.
+ *
+ * One that was kept by a domgrp without policies is read with policy ""
+ * (what its kind does by itself: DOMGRP_POLICY_DEFAULT), boot_id "" (not
+ * known), options NULL, began TRUE and no members.
+ */
 typedef struct {
     char uuid[DOMGRP_UUID_TEXT]; /* the operation's own */
     char group_uuid[DOMGRP_UUID_TEXT];

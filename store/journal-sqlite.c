@@ -1,31 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The journal in SQLite. A rollback journal with synchronous=FULL makes each
- * function's change whole and durable; an exclusive lock keeps other
- * processes out for as long as the database is open.
+ * The journal in SQLite: its statements and what they read and write. Each
+ * function that writes is one transaction. The tables are database.c's.
  */
 #include "store.h"
 
-#include "host.h"
-
-#include <errno.h>
-#include <fcntl.h>
-#include <sqlite3.h>
-#include <string.h>
-#include <unistd.h>
-
-#define SCHEMA_VERSION 1
-
-static const char schema[] =
-    "CREATE TABLE grp (uuid TEXT PRIMARY KEY, name TEXT NOT NULL UNIQUE, id INTEGER NOT NULL,"
-    " text TEXT, paused INTEGER NOT NULL, boot_id TEXT NOT NULL) WITHOUT ROWID;"
-    "CREATE TABLE member (grp TEXT NOT NULL REFERENCES grp ON DELETE CASCADE,"
-    " position INTEGER NOT NULL, uuid TEXT NOT NULL, name TEXT NOT NULL, json TEXT NOT NULL,"
-    " ours INTEGER NOT NULL, domid INTEGER NOT NULL, PRIMARY KEY (grp, uuid)) WITHOUT ROWID;"
-    "CREATE TABLE operation (serial INTEGER PRIMARY KEY AUTOINCREMENT, uuid TEXT NOT NULL UNIQUE,"
-    " grp TEXT NOT NULL, grp_name TEXT NOT NULL, kind TEXT NOT NULL, began_us INTEGER NOT NULL,"
-    " ended_us INTEGER NOT NULL, error_name TEXT, error_message TEXT);"
-    "PRAGMA user_version = " G_STRINGIFY(SCHEMA_VERSION) ";";
+#include "database.h"
 
 enum {
     BEGIN,
@@ -39,35 +19,60 @@ enum {
     MEMBERS_DELETE,
     OWNER_PUT,
     OPERATION_PUT,
+    OPERATION_MEMBER_PUT,
+    OPERATION_MEMBERS_DELETE,
     OPERATIONS_TRIM,
     OPERATIONS,
+    OPERATION_MEMBERS,
     N_STATEMENTS
 };
+
+#define SERIAL "SELECT serial FROM operation WHERE uuid = ?"
 
 static const char *const statements[N_STATEMENTS] = {
     [BEGIN] = "BEGIN IMMEDIATE",
     [COMMIT] = "COMMIT",
     [ROLLBACK] = "ROLLBACK",
-    [GROUPS] = "SELECT uuid, name, id, text, paused, boot_id FROM grp ORDER BY name",
+    [GROUPS] =
+        "SELECT uuid, name, id, text, paused, boot_id, settings, failed FROM grp ORDER BY name",
     [MEMBERS] = "SELECT uuid, name, json, ours, domid FROM member WHERE grp = ? ORDER BY position",
-    [GROUP_PUT] = "INSERT INTO grp (uuid, name, id, text, paused, boot_id)"
-                  " VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (uuid) DO UPDATE SET"
+    [GROUP_PUT] = "INSERT INTO grp (uuid, name, id, text, paused, boot_id, settings, failed)"
+                  " VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (uuid) DO UPDATE SET"
                   " name = excluded.name, id = excluded.id, text = excluded.text,"
-                  " paused = excluded.paused, boot_id = excluded.boot_id",
+                  " paused = excluded.paused, boot_id = excluded.boot_id,"
+                  " settings = excluded.settings, failed = excluded.failed",
     [GROUP_DELETE] = "DELETE FROM grp WHERE uuid = ?",
     [MEMBER_PUT] = "INSERT INTO member (grp, position, uuid, name, json, ours, domid)"
                    " VALUES (?, ?, ?, ?, ?, ?, ?)",
     [MEMBERS_DELETE] = "DELETE FROM member WHERE grp = ?",
     [OWNER_PUT] = "UPDATE member SET ours = ?, domid = ? WHERE grp = ? AND uuid = ?",
     [OPERATION_PUT] = "INSERT INTO operation (uuid, grp, grp_name, kind, began_us, ended_us,"
-                      " error_name, error_message) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
-                      " ON CONFLICT (uuid) DO UPDATE SET ended_us = excluded.ended_us,"
-                      " error_name = excluded.error_name, error_message = excluded.error_message",
+                      " error_name, error_message, boot_id, policy, options, began)"
+                      " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+                      " ON CONFLICT (uuid) DO UPDATE SET grp = excluded.grp,"
+                      " grp_name = excluded.grp_name, kind = excluded.kind,"
+                      " began_us = excluded.began_us, ended_us = excluded.ended_us,"
+                      " error_name = excluded.error_name, error_message = excluded.error_message,"
+                      " boot_id = excluded.boot_id, policy = excluded.policy,"
+                      " options = excluded.options, began = excluded.began",
+    /* A member that is as it was is not written again. */
+    [OPERATION_MEMBER_PUT] =
+        "INSERT INTO operation_member (operation, position, uuid, name, domid, outcome, error)"
+        " VALUES ((" SERIAL "), ?, ?, ?, ?, ?, ?) ON CONFLICT (operation, position) DO UPDATE SET"
+        " uuid = excluded.uuid, name = excluded.name, domid = excluded.domid,"
+        " outcome = excluded.outcome, error = excluded.error WHERE (uuid, name, domid, outcome,"
+        " error) IS NOT (excluded.uuid, excluded.name, excluded.domid, excluded.outcome,"
+        " excluded.error)",
+    [OPERATION_MEMBERS_DELETE] =
+        "DELETE FROM operation_member WHERE operation = (" SERIAL ") AND position >= ?",
     /* An open operation is what a restart needs to know of, however old. */
     [OPERATIONS_TRIM] = "DELETE FROM operation WHERE ended_us != 0 AND serial <="
                         " (SELECT max(serial) FROM operation) - ?",
     [OPERATIONS] = "SELECT uuid, grp, grp_name, kind, began_us, ended_us, error_name,"
-                   " error_message FROM operation ORDER BY serial DESC LIMIT ?",
+                   " error_message, boot_id, policy, options, began FROM operation"
+                   " ORDER BY serial DESC LIMIT ?",
+    [OPERATION_MEMBERS] = "SELECT uuid, name, domid, outcome, error FROM operation_member"
+                          " WHERE operation = (" SERIAL ") ORDER BY position",
 };
 
 typedef struct {
@@ -76,38 +81,6 @@ typedef struct {
     sqlite3 *db;
     sqlite3_stmt *prepared[N_STATEMENTS];
 } JournalSqlite;
-
-/* -- errors -- */
-
-static const char *way_out(int code)
-{
-    switch (code & 0xFF) {
-    case SQLITE_CORRUPT:
-    case SQLITE_NOTADB:
-        return "stop domgrpd, move the file away and create the groups again, or put back a "
-               "copy of it; running domains are not touched";
-    case SQLITE_FULL:
-    case SQLITE_IOERR:
-        return "make room on its file system, then try again";
-    default:
-        return "check the file, its folder and their permissions";
-    }
-}
-
-static gboolean fail(const JournalSqlite *journal, GError **error)
-{
-    int code = journal->db != NULL ? sqlite3_extended_errcode(journal->db) : SQLITE_NOMEM;
-    if ((code & 0xFF) == SQLITE_BUSY || (code & 0xFF) == SQLITE_LOCKED) {
-        g_set_error(error, DOMGRP_ERROR, DOMGRP_ERROR_LOCKED,
-                    "the database %s is in use by another process: only one domgrpd can run",
-                    journal->path);
-        return FALSE;
-    }
-    g_set_error(error, DOMGRP_ERROR, DOMGRP_ERROR_STORE,
-                "the database %s cannot be read or written (%s): %s", journal->path,
-                journal->db != NULL ? sqlite3_errmsg(journal->db) : "out of memory", way_out(code));
-    return FALSE;
-}
 
 /* -- statements -- */
 
@@ -122,7 +95,7 @@ static gboolean run(JournalSqlite *journal, int which, GError **error)
     sqlite3_stmt *statement = journal->prepared[which];
     gboolean done = sqlite3_step(statement) == SQLITE_DONE;
     if (!done)
-        fail(journal, error);
+        database_fail(journal->db, journal->path, error);
     sqlite3_reset(statement);
     sqlite3_clear_bindings(statement);
     return done;
@@ -158,7 +131,7 @@ static gboolean read_rows(JournalSqlite *journal, int which, gpointer (*read)(sq
     while ((result = sqlite3_step(statement)) == SQLITE_ROW)
         g_ptr_array_add(rows, read(statement));
     if (result != SQLITE_DONE)
-        fail(journal, error);
+        database_fail(journal->db, journal->path, error);
     sqlite3_reset(statement);
     sqlite3_clear_bindings(statement);
     return result == SQLITE_DONE;
@@ -175,6 +148,8 @@ static gpointer read_group(sqlite3_stmt *statement)
     group->text = column_text(statement, 3);
     group->paused = sqlite3_column_int(statement, 4) != 0;
     column_uuid(statement, 5, group->boot_id);
+    group->settings = column_text(statement, 6);
+    group->failed = sqlite3_column_int(statement, 7) != 0;
     return group;
 }
 
@@ -200,7 +175,22 @@ static gpointer read_operation(sqlite3_stmt *statement)
     operation->ended_us = sqlite3_column_int64(statement, 5);
     operation->error_name = column_text(statement, 6);
     operation->error_message = column_text(statement, 7);
+    column_uuid(statement, 8, operation->boot_id);
+    operation->policy = column_text(statement, 9);
+    operation->options = column_text(statement, 10);
+    operation->began = sqlite3_column_int(statement, 11) != 0;
     return operation;
+}
+
+static gpointer read_operation_member(sqlite3_stmt *statement)
+{
+    JournalOperationMember *member = journal_operation_member_new();
+    column_uuid(statement, 0, member->uuid);
+    member->name = column_text(statement, 1);
+    member->domid = (guint32)sqlite3_column_int64(statement, 2);
+    member->outcome = column_text(statement, 3);
+    member->error = column_text(statement, 4);
+    return member;
 }
 
 static gboolean store_load(Journal *base, GPtrArray **ret_groups, GError **error)
@@ -229,6 +219,13 @@ static gboolean store_operations(Journal *base, guint limit, GPtrArray **ret_ope
     sqlite3_bind_int64(journal->prepared[OPERATIONS], 1, limit);
     if (!read_rows(journal, OPERATIONS, read_operation, operations, error))
         return FALSE;
+    for (guint i = 0; i < operations->len; i++) {
+        JournalOperation *operation = operations->pdata[i];
+        bind_text(journal->prepared[OPERATION_MEMBERS], 1, operation->uuid);
+        if (!read_rows(journal, OPERATION_MEMBERS, read_operation_member, operation->members,
+                       error))
+            return FALSE;
+    }
     *ret_operations = g_steal_pointer(&operations);
     return TRUE;
 }
@@ -258,6 +255,8 @@ static gboolean put_group(JournalSqlite *journal, const JournalGroup *group, GEr
     bind_text(statement, 4, group->text);
     sqlite3_bind_int(statement, 5, group->paused);
     bind_text(statement, 6, group->boot_id);
+    bind_text(statement, 7, group->settings != NULL ? group->settings : "");
+    sqlite3_bind_int(statement, 8, group->failed);
     if (!run(journal, GROUP_PUT, error))
         return FALSE;
     bind_text(journal->prepared[MEMBERS_DELETE], 1, group->uuid);
@@ -307,8 +306,35 @@ static gboolean store_members_put_owner(Journal *base, const char *group_uuid,
     return end(journal, good, error);
 }
 
-static gboolean put_operation(JournalSqlite *journal, const JournalOperation *operation,
-                              GError **error)
+static gboolean put_operation_member(JournalSqlite *journal, const char *operation, guint position,
+                                     const JournalOperationMember *member, GError **error)
+{
+    sqlite3_stmt *statement = journal->prepared[OPERATION_MEMBER_PUT];
+    bind_text(statement, 1, operation);
+    sqlite3_bind_int64(statement, 2, position);
+    bind_text(statement, 3, member->uuid);
+    bind_text(statement, 4, member->name);
+    sqlite3_bind_int64(statement, 5, member->domid);
+    bind_text(statement, 6, member->outcome);
+    bind_text(statement, 7, member->error);
+    return run(journal, OPERATION_MEMBER_PUT, error);
+}
+
+static gboolean put_operation_members(JournalSqlite *journal, const JournalOperation *operation,
+                                      GError **error)
+{
+    const GPtrArray *members = operation->members;
+    sqlite3_stmt *statement = journal->prepared[OPERATION_MEMBERS_DELETE];
+    for (guint i = 0; i < members->len; i++)
+        if (!put_operation_member(journal, operation->uuid, i, members->pdata[i], error))
+            return FALSE;
+    bind_text(statement, 1, operation->uuid);
+    sqlite3_bind_int64(statement, 2, members->len);
+    return run(journal, OPERATION_MEMBERS_DELETE, error);
+}
+
+static gboolean put_operation_row(JournalSqlite *journal, const JournalOperation *operation,
+                                  GError **error)
 {
     sqlite3_stmt *statement = journal->prepared[OPERATION_PUT];
     bind_text(statement, 1, operation->uuid);
@@ -319,7 +345,18 @@ static gboolean put_operation(JournalSqlite *journal, const JournalOperation *op
     sqlite3_bind_int64(statement, 6, operation->ended_us);
     bind_text(statement, 7, operation->error_name);
     bind_text(statement, 8, operation->error_message);
-    if (!run(journal, OPERATION_PUT, error))
+    bind_text(statement, 9, operation->boot_id);
+    bind_text(statement, 10, operation->policy != NULL ? operation->policy : "");
+    bind_text(statement, 11, operation->options);
+    sqlite3_bind_int(statement, 12, operation->began);
+    return run(journal, OPERATION_PUT, error);
+}
+
+static gboolean put_operation(JournalSqlite *journal, const JournalOperation *operation,
+                              GError **error)
+{
+    if (!put_operation_row(journal, operation, error) ||
+        !put_operation_members(journal, operation, error))
         return FALSE;
     sqlite3_bind_int(journal->prepared[OPERATIONS_TRIM], 1, JOURNAL_SQLITE_OPERATIONS);
     return run(journal, OPERATIONS_TRIM, error);
@@ -334,7 +371,7 @@ static gboolean store_operation_put(Journal *base, const JournalOperation *opera
     return end(journal, put_operation(journal, operation, error), error);
 }
 
-/* -- the database -- */
+/* -- the journal -- */
 
 static void store_free(Journal *base)
 {
@@ -346,100 +383,13 @@ static void store_free(Journal *base)
     g_free(journal);
 }
 
-/* The file is made before SQLite sees it, so that it is never readable by others. */
-static gboolean make_file(const char *path, GError **error)
-{
-    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-    if (fd < 0) {
-        g_set_error(error, DOMGRP_ERROR, DOMGRP_ERROR_STORE,
-                    "the database %s cannot be opened (%s): check its folder and permissions", path,
-                    g_strerror(errno));
-        return FALSE;
-    }
-    close(fd);
-    return TRUE;
-}
-
-static gboolean execute(JournalSqlite *journal, const char *sql, GError **error)
-{
-    return sqlite3_exec(journal->db, sql, NULL, NULL, NULL) == SQLITE_OK || fail(journal, error);
-}
-
-static gboolean get_number(JournalSqlite *journal, const char *sql, int *ret_number, GError **error)
-{
-    sqlite3_stmt *statement = NULL;
-    gboolean good = sqlite3_prepare_v2(journal->db, sql, -1, &statement, NULL) == SQLITE_OK &&
-                    sqlite3_step(statement) == SQLITE_ROW;
-    if (good)
-        *ret_number = sqlite3_column_int(statement, 0);
-    else
-        fail(journal, error);
-    sqlite3_finalize(statement);
-    return good;
-}
-
-/* SQLite's own check of the whole file; it says "ok" or what is wrong first. */
-static gboolean check_integrity(JournalSqlite *journal, GError **error)
-{
-    sqlite3_stmt *statement = NULL;
-    if (sqlite3_prepare_v2(journal->db, "PRAGMA integrity_check(1)", -1, &statement, NULL) !=
-            SQLITE_OK ||
-        sqlite3_step(statement) != SQLITE_ROW) {
-        sqlite3_finalize(statement);
-        return fail(journal, error);
-    }
-    const char *found = (const char *)sqlite3_column_text(statement, 0);
-    gboolean good = g_strcmp0(found, "ok") == 0;
-    if (!good)
-        g_set_error(error, DOMGRP_ERROR, DOMGRP_ERROR_STORE, "the database %s is damaged (%s): %s",
-                    journal->path, found, way_out(SQLITE_CORRUPT));
-    sqlite3_finalize(statement);
-    return good;
-}
-
-static gboolean make_schema(JournalSqlite *journal, GError **error)
-{
-    g_autofree char *sql = g_strconcat("BEGIN;", schema, "COMMIT;", NULL);
-    return execute(journal, sql, error);
-}
-
-static gboolean check_version(JournalSqlite *journal, GError **error)
-{
-    int version;
-    if (!get_number(journal, "PRAGMA user_version", &version, error))
-        return FALSE;
-    if (version == 0)
-        return make_schema(journal, error);
-    if (version <= SCHEMA_VERSION)
-        return TRUE;
-    g_set_error(error, DOMGRP_ERROR, DOMGRP_ERROR_STORE,
-                "the database %s has version %d, but this domgrpd knows none above %d: install "
-                "the newer domgrp again",
-                journal->path, version, SCHEMA_VERSION);
-    return FALSE;
-}
-
 static gboolean prepare(JournalSqlite *journal, GError **error)
 {
     for (int i = 0; i < N_STATEMENTS; i++)
         if (sqlite3_prepare_v3(journal->db, statements[i], -1, SQLITE_PREPARE_PERSISTENT,
                                &journal->prepared[i], NULL) != SQLITE_OK)
-            return fail(journal, error);
+            return database_fail(journal->db, journal->path, error);
     return TRUE;
-}
-
-static gboolean open_database(JournalSqlite *journal, GError **error)
-{
-    if (sqlite3_open_v2(journal->path, &journal->db, SQLITE_OPEN_READWRITE, NULL) != SQLITE_OK)
-        return fail(journal, error);
-    /* BEGIN EXCLUSIVE takes the lock, and locking_mode keeps it. */
-    return execute(journal,
-                   "PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = TRUNCATE;"
-                   "PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;"
-                   "BEGIN EXCLUSIVE; COMMIT;",
-                   error) &&
-           check_integrity(journal, error) && check_version(journal, error) &&
-           prepare(journal, error);
 }
 
 static const JournalOps ops = {
@@ -454,12 +404,14 @@ static const JournalOps ops = {
 
 Journal *journal_sqlite_new(const char *path, GError **error)
 {
-    if (!make_file(path, error))
+    sqlite3 *db = database_open(path, error);
+    if (db == NULL)
         return NULL;
     JournalSqlite *journal = g_new0(JournalSqlite, 1);
     journal->journal.ops = &ops;
     journal->path = g_strdup(path);
-    if (!open_database(journal, error)) {
+    journal->db = db;
+    if (!prepare(journal, error)) {
         store_free(&journal->journal);
         return NULL;
     }

@@ -17,9 +17,13 @@ G_BEGIN_DECLS
 
 /*
  * Opens the database at @path, which is made (mode 0600) if there is none;
- * its folder must exist. Free with ops->free(). NULL on error:
+ * its folder must exist. One of an older version N is copied to
+ * "@path.vN-backup" (mode 0600, in place of an older backup of that name) and
+ * then upgraded in one transaction: after a crash it is the old one or the
+ * new one. Free with ops->free(). NULL on error, and nothing has changed:
  * DOMGRP_ERROR_LOCKED if another process has it open, DOMGRP_ERROR_STORE if
- * it cannot be read or written, is damaged, or is of a newer domgrp.
+ * it or the backup cannot be read or written, or if it is damaged or of a
+ * newer domgrp.
  */
 Journal *journal_sqlite_new(const char *path, GError **error);
 

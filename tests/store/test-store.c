@@ -3,6 +3,7 @@
 #include "host.h"
 #include "store.h"
 
+#include <errno.h>
 #include <glib/gstdio.h>
 #include <signal.h>
 #include <sqlite3.h>
@@ -21,6 +22,7 @@
 typedef struct {
     char *folder;
     char *path;
+    char *backup; /* of make_v1() */
     Journal *journal;
 } Fixture;
 
@@ -52,15 +54,24 @@ static void set_up(Fixture *fixture, gconstpointer data)
     fixture->journal = open_journal(fixture->path);
 }
 
+static void remove_files(Fixture *fixture)
+{
+    g_autoptr(GDir) folder = g_dir_open(fixture->folder, 0, NULL);
+    const char *name;
+    while ((name = g_dir_read_name(folder)) != NULL) {
+        g_autofree char *path = g_build_filename(fixture->folder, name, NULL);
+        g_assert_cmpint(g_remove(path), ==, 0);
+    }
+}
+
 static void tear_down(Fixture *fixture, gconstpointer data)
 {
     close_journal(fixture);
-    g_autofree char *rollback = g_strconcat(fixture->path, "-journal", NULL);
-    g_unlink(rollback);
-    g_unlink(fixture->path);
+    remove_files(fixture);
     g_rmdir(fixture->folder);
     g_free(fixture->folder);
     g_free(fixture->path);
+    g_free(fixture->backup);
 }
 
 static void execute(Fixture *fixture, const char *sql)
@@ -70,6 +81,25 @@ static void execute(Fixture *fixture, const char *sql)
     g_assert_cmpint(sqlite3_open(fixture->path, &db), ==, SQLITE_OK);
     g_assert_cmpint(sqlite3_exec(db, sql, NULL, NULL, NULL), ==, SQLITE_OK);
     sqlite3_close(db);
+}
+
+/* What a query answers, on a file that is no journal at the moment. */
+static int number(const char *path, const char *sql)
+{
+    sqlite3 *db;
+    sqlite3_stmt *statement;
+    g_assert_cmpint(sqlite3_open_v2(path, &db, SQLITE_OPEN_READWRITE, NULL), ==, SQLITE_OK);
+    g_assert_cmpint(sqlite3_prepare_v2(db, sql, -1, &statement, NULL), ==, SQLITE_OK);
+    g_assert_cmpint(sqlite3_step(statement), ==, SQLITE_ROW);
+    int found = sqlite3_column_int(statement, 0);
+    sqlite3_finalize(statement);
+    sqlite3_close(db);
+    return found;
+}
+
+static int version_of(const char *path)
+{
+    return number(path, "PRAGMA user_version");
 }
 
 static void add_member(JournalGroup *group, const char *uuid, const char *name, gboolean ours,
@@ -100,6 +130,8 @@ static JournalGroup *make_shop(void)
 {
     JournalGroup *group = make_group(UUID_SHOP, "shop");
     group->paused = TRUE;
+    group->failed = TRUE;
+    group->settings = g_strdup("after web: db\n");
     add_member(group, UUID_WEB, "web", FALSE, HOST_DOMID_NONE);
     add_member(group, UUID_DB, "db", TRUE, 7);
     return group;
@@ -127,8 +159,8 @@ static char *describe(Fixture *fixture)
     g_assert_true(fixture->journal->ops->load(fixture->journal, &groups, &error));
     for (guint i = 0; i < groups->len; i++) {
         const JournalGroup *group = groups->pdata[i];
-        g_string_append_printf(text, "%s id=%u%s:", group->name, group->id,
-                               group->paused ? " paused" : "");
+        g_string_append_printf(text, "%s id=%u%s%s:", group->name, group->id,
+                               group->paused ? " paused" : "", group->failed ? " failed" : "");
         for (guint k = 0; k < group->members->len; k++) {
             const JournalMember *member = group->members->pdata[k];
             g_string_append_printf(text, " %s(%s%d)", member->name, member->ours ? "ours " : "",
@@ -139,7 +171,7 @@ static char *describe(Fixture *fixture)
     return g_string_free(text, FALSE);
 }
 
-#define SHOP "shop id=32766 paused: web(-1) db(ours 7)\n"
+#define SHOP "shop id=32766 paused failed: web(-1) db(ours 7)\n"
 
 static void assert_groups(Fixture *fixture, const char *expected)
 {
@@ -170,6 +202,7 @@ static void test_round_trip(Fixture *fixture, gconstpointer data)
     g_assert_cmpstr(group->uuid, ==, UUID_SHOP);
     g_assert_cmpstr(group->boot_id, ==, UUID_BOOT);
     g_assert_cmpstr(group->text, ==, "name = \"it's\"\n");
+    g_assert_cmpstr(group->settings, ==, "after web: db\n");
     g_assert_cmpstr(web->uuid, ==, UUID_WEB);
     g_assert_cmpstr(web->json, ==, "{\"name\": \"web\"}");
 }
@@ -195,10 +228,10 @@ static void test_owner(Fixture *fixture, gconstpointer data)
     put_shop(fixture);
     g_assert_true(put_owners(fixture, 12, 1, NULL));
     reopen(fixture);
-    assert_groups(fixture, "shop id=32766 paused: web(ours 12) db(ours 7)\n");
+    assert_groups(fixture, "shop id=32766 paused failed: web(ours 12) db(ours 7)\n");
     g_assert_true(put_owners(fixture, 13, 2, NULL));
     reopen(fixture);
-    assert_groups(fixture, "shop id=32766 paused: web(ours 13) db(14)\n");
+    assert_groups(fixture, "shop id=32766 paused failed: web(ours 13) db(14)\n");
 }
 
 /* The second member of two cannot be written: the first is what it was. */
@@ -213,7 +246,7 @@ static void test_owners_whole(Fixture *fixture, gconstpointer data)
     g_assert_error(error, DOMGRP_ERROR, DOMGRP_ERROR_STORE);
     assert_groups(fixture, SHOP);
     g_assert_true(put_owners(fixture, 12, 1, NULL));
-    assert_groups(fixture, "shop id=32766 paused: web(ours 12) db(ours 7)\n");
+    assert_groups(fixture, "shop id=32766 paused failed: web(ours 12) db(ours 7)\n");
 }
 
 static void test_delete(Fixture *fixture, gconstpointer data)
@@ -253,6 +286,9 @@ static void put_operation(Fixture *fixture, guint n, gboolean ended, const char 
     operation->ended_us = ended ? n + 1 : 0;
     operation->error_name = g_strdup(error_name);
     operation->error_message = g_strdup(error_name);
+    JournalOperationMember *member = journal_operation_member_new();
+    member->name = g_strdup("web");
+    g_ptr_array_add(operation->members, member);
     g_assert_true(fixture->journal->ops->operation_put(fixture->journal, operation, NULL));
 }
 
@@ -261,6 +297,124 @@ static GPtrArray *operations(Fixture *fixture, guint limit)
     GPtrArray *array = NULL;
     g_assert_true(fixture->journal->ops->operations(fixture->journal, limit, &array, NULL));
     return array;
+}
+
+/* An operation on web and db, as far as it has come. */
+static JournalOperation *make_operation(gboolean began, gboolean ended)
+{
+    JournalOperation *operation = journal_operation_new();
+    g_strlcpy(operation->uuid, UUID_MAIL, sizeof operation->uuid);
+    g_strlcpy(operation->group_uuid, UUID_SHOP, sizeof operation->group_uuid);
+    g_strlcpy(operation->boot_id, UUID_BOOT, sizeof operation->boot_id);
+    operation->group_name = g_strdup("shop");
+    operation->kind = g_strdup("start");
+    operation->policy = g_strdup("continue");
+    operation->options = g_strdup("timeout=5");
+    operation->began = began;
+    operation->began_us = began ? 2 : 1;
+    operation->ended_us = ended ? 3 : 0;
+    for (guint i = 0; began && i < 2; i++) {
+        JournalOperationMember *member = journal_operation_member_new();
+        g_strlcpy(member->uuid, i == 0 ? UUID_WEB : UUID_DB, sizeof member->uuid);
+        member->name = g_strdup(i == 0 ? "web" : "db");
+        member->domid = i == 0 ? HOST_DOMID_NONE : 7;
+        g_ptr_array_add(operation->members, member);
+    }
+    return operation;
+}
+
+/* Sets what became of the first member. */
+static void set_outcome(JournalOperation *operation, const char *outcome, const char *error)
+{
+    JournalOperationMember *member = operation->members->pdata[0];
+    member->outcome = g_strdup(outcome);
+    member->error = g_strdup(error);
+}
+
+static gboolean put_whole(Fixture *fixture, const JournalOperation *operation, GError **error)
+{
+    return fixture->journal->ops->operation_put(fixture->journal, operation, error);
+}
+
+/* The newest operations as one line each. */
+static void assert_operations(Fixture *fixture, const char *expected)
+{
+    g_autoptr(GPtrArray) array = operations(fixture, 10);
+    g_autoptr(GString) text = g_string_new(NULL);
+    for (guint i = 0; i < array->len; i++) {
+        const JournalOperation *operation = array->pdata[i];
+        g_string_append_printf(text, "%s of %s, \"%s\" %s, %s %d-%d, %s%s:", operation->kind,
+                               operation->group_name, operation->policy, operation->options,
+                               operation->began ? "began" : "waits", (int)operation->began_us,
+                               (int)operation->ended_us,
+                               operation->boot_id[0] != '\0' ? "boot" : "no boot",
+                               operation->error_name != NULL ? " FAILED" : "");
+        for (guint k = 0; k < operation->members->len; k++) {
+            const JournalOperationMember *member = operation->members->pdata[k];
+            g_string_append_printf(text, " %s(%d %s %s)", member->name, (int)member->domid,
+                                   member->outcome, member->error);
+        }
+        g_string_append_c(text, '\n');
+    }
+    g_assert_cmpstr(text->str, ==, expected);
+}
+
+static void test_operation_life(Fixture *fixture, gconstpointer data)
+{
+    g_autoptr(JournalOperation) waiting = make_operation(FALSE, FALSE);
+    g_autoptr(JournalOperation) running = make_operation(TRUE, FALSE);
+    g_autoptr(JournalOperation) ended = make_operation(TRUE, TRUE);
+    g_assert_true(put_whole(fixture, waiting, NULL));
+    reopen(fixture);
+    assert_operations(fixture, "start of shop, \"continue\" timeout=5, waits 1-0, boot:\n");
+
+    g_assert_true(put_whole(fixture, running, NULL));
+    reopen(fixture);
+    assert_operations(fixture, "start of shop, \"continue\" timeout=5, began 2-0, boot:"
+                               " web(-1 (null) (null)) db(7 (null) (null))\n");
+
+    set_outcome(ended, "failed", "it did not start");
+    g_assert_true(put_whole(fixture, ended, NULL));
+    reopen(fixture);
+    assert_operations(fixture, "start of shop, \"continue\" timeout=5, began 2-3, boot:"
+                               " web(-1 failed it did not start) db(7 (null) (null))\n");
+    g_autoptr(GPtrArray) array = operations(fixture, 1);
+    const JournalOperation *kept = array->pdata[0];
+    const JournalOperationMember *web = kept->members->pdata[0];
+    g_assert_cmpstr(kept->boot_id, ==, UUID_BOOT);
+    g_assert_cmpstr(web->uuid, ==, UUID_WEB);
+}
+
+/* Members that are gone from the record are gone from what is kept. */
+static void test_operation_shrinks(Fixture *fixture, gconstpointer data)
+{
+    g_autoptr(JournalOperation) operation = make_operation(TRUE, FALSE);
+    g_assert_true(put_whole(fixture, operation, NULL));
+    g_ptr_array_remove_index(operation->members, 0);
+    g_clear_pointer(&operation->options, g_free);
+    g_assert_true(put_whole(fixture, operation, NULL));
+    reopen(fixture);
+    assert_operations(fixture, "start of shop, \"continue\" (null), began 2-0, boot:"
+                               " db(7 (null) (null))\n");
+}
+
+/* When a member cannot be written the operation is what it was, and one that is as it was is not.
+ */
+static void test_operation_whole(Fixture *fixture, gconstpointer data)
+{
+    g_autoptr(JournalOperation) running = make_operation(TRUE, FALSE);
+    g_autoptr(JournalOperation) ended = make_operation(TRUE, TRUE);
+    g_autoptr(GError) error = NULL;
+    g_assert_true(put_whole(fixture, running, NULL));
+    execute(fixture, "CREATE TRIGGER refuse BEFORE UPDATE ON operation_member"
+                     " WHEN new.name = 'web' BEGIN SELECT raise(ABORT, 'refused'); END");
+    reopen(fixture);
+    set_outcome(ended, "done", NULL);
+    g_assert_false(put_whole(fixture, ended, &error));
+    g_assert_error(error, DOMGRP_ERROR, DOMGRP_ERROR_STORE);
+    assert_operations(fixture, "start of shop, \"continue\" timeout=5, began 2-0, boot:"
+                               " web(-1 (null) (null)) db(7 (null) (null))\n");
+    g_assert_true(put_whole(fixture, running, NULL));
 }
 
 static void test_operations(Fixture *fixture, gconstpointer data)
@@ -282,7 +436,7 @@ static void test_operations(Fixture *fixture, gconstpointer data)
     g_assert_cmpstr(oldest->group_name, ==, "shop");
 }
 
-/* The history is bounded, but an operation that is open stays. */
+/* The history is bounded, members and all, but an operation that is open stays. */
 static void test_operations_bounded(Fixture *fixture, gconstpointer data)
 {
     put_operation(fixture, 1, FALSE, NULL);
@@ -294,6 +448,8 @@ static void test_operations_bounded(Fixture *fixture, gconstpointer data)
     g_assert_cmpint(oldest->began_us, ==, 1);
     g_autoptr(GPtrArray) few = operations(fixture, 3);
     g_assert_cmpuint(few->len, ==, 3);
+    close_journal(fixture);
+    g_assert_cmpint(number(fixture->path, "SELECT count(*) FROM operation_member"), ==, array->len);
 }
 
 /* -- what goes wrong -- */
@@ -371,6 +527,27 @@ static void assert_refused(const char *path, DomgrpErrorCode code, const char *p
         g_error("\"%s\" does not say \"%s\"", error->message, part);
 }
 
+static gint compare_names(gconstpointer a, gconstpointer b)
+{
+    return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+/* The files in the folder, in the order of their names, but for SQLite's own beside the database.
+ */
+static void assert_files(Fixture *fixture, const char *expected)
+{
+    g_autoptr(GPtrArray) names = g_ptr_array_new_with_free_func(g_free);
+    g_autoptr(GDir) folder = g_dir_open(fixture->folder, 0, NULL);
+    const char *name;
+    while ((name = g_dir_read_name(folder)) != NULL)
+        if (strcmp(name, "db-journal") != 0)
+            g_ptr_array_add(names, g_strdup(name));
+    g_ptr_array_sort(names, compare_names);
+    g_ptr_array_add(names, NULL);
+    g_autofree char *text = g_strjoinv(" ", (char **)names->pdata);
+    g_assert_cmpstr(text, ==, expected);
+}
+
 static void open_second(Fixture *fixture)
 {
     assert_refused(fixture->path, DOMGRP_ERROR_LOCKED, "only one domgrpd can run");
@@ -387,8 +564,13 @@ static void test_locked(Fixture *fixture, gconstpointer data)
 
 static void test_newer(Fixture *fixture, gconstpointer data)
 {
-    execute(fixture, "PRAGMA user_version = 1000");
-    assert_refused(fixture->path, DOMGRP_ERROR_STORE, "install the newer domgrp again");
+    static const char *const set[] = {"PRAGMA user_version = 1000", "PRAGMA user_version = -1"};
+    for (guint i = 0; i < G_N_ELEMENTS(set); i++) {
+        execute(fixture, set[i]);
+        assert_refused(fixture->path, DOMGRP_ERROR_STORE, "install the newer domgrp again");
+        assert_files(fixture, "db");
+    }
+    g_assert_cmpint(version_of(fixture->path), ==, -1);
 }
 
 static void test_not_a_database(Fixture *fixture, gconstpointer data)
@@ -465,6 +647,233 @@ static void test_disk_full(Fixture *fixture, gconstpointer data)
     assert_groups(fixture, SHOP);
 }
 
+/* -- a database of version 1 -- */
+
+#define V1_SCHEMA                                                                                  \
+    "CREATE TABLE grp (uuid TEXT PRIMARY KEY, name TEXT NOT NULL UNIQUE, id INTEGER NOT NULL,"     \
+    " text TEXT, paused INTEGER NOT NULL, boot_id TEXT NOT NULL) WITHOUT ROWID;"                   \
+    "CREATE TABLE member (grp TEXT NOT NULL REFERENCES grp ON DELETE CASCADE,"                     \
+    " position INTEGER NOT NULL, uuid TEXT NOT NULL, name TEXT NOT NULL, json TEXT NOT NULL,"      \
+    " ours INTEGER NOT NULL, domid INTEGER NOT NULL, PRIMARY KEY (grp, uuid)) WITHOUT ROWID;"      \
+    "CREATE TABLE operation (serial INTEGER PRIMARY KEY AUTOINCREMENT, uuid TEXT NOT NULL UNIQUE," \
+    " grp TEXT NOT NULL, grp_name TEXT NOT NULL, kind TEXT NOT NULL, began_us INTEGER NOT NULL,"   \
+    " ended_us INTEGER NOT NULL, error_name TEXT, error_message TEXT);"                            \
+    "PRAGMA user_version = 1;"
+
+#define V1_ROWS                                                                                    \
+    "INSERT INTO grp VALUES ('" UUID_SHOP "', 'shop', 32766, 'name = \"shop\"', 1, '" UUID_BOOT    \
+    "'); INSERT INTO grp VALUES ('" UUID_MAIL "', 'mail', 0, NULL, 0, '" UUID_BOOT "');"           \
+    "INSERT INTO member VALUES ('" UUID_SHOP "', 0, '" UUID_WEB "', 'web', '{}', 0, 4294967295);"  \
+    "INSERT INTO member VALUES ('" UUID_SHOP "', 1, '" UUID_DB "', 'db', '{}', 1, 7);"             \
+    "INSERT INTO operation VALUES (1, '" UUID_WEB "', '" UUID_SHOP "', 'shop', 'create', 1, 2,"    \
+    " NULL, NULL), (3, '" UUID_DB "', '" UUID_SHOP "', 'shop', 'shutdown', 3, 4, 'HOST_FAILED',"   \
+    " 'it failed'), (7, '" UUID_SHOP "', '" UUID_SHOP "', 'shop', 'start', 5, 0, NULL, NULL);"
+
+/* What it reads as. */
+#define V1_GROUPS "mail id=0:\nshop id=32766 paused: web(-1) db(ours 7)\n"
+#define V1_OPERATIONS                                                                              \
+    "start of shop, \"\" (null), began 5-0, no boot:\n"                                            \
+    "shutdown of shop, \"\" (null), began 3-4, no boot FAILED:\n"                                  \
+    "create of shop, \"\" (null), began 1-2, no boot:\n"
+
+static void make_v1(Fixture *fixture)
+{
+    close_journal(fixture);
+    remove_files(fixture);
+    execute(fixture, "PRAGMA synchronous = OFF; BEGIN;" V1_SCHEMA V1_ROWS "COMMIT;");
+    g_free(fixture->backup);
+    fixture->backup = g_strconcat(fixture->path, ".v1-backup", NULL);
+}
+
+static void assert_v1_content(Fixture *fixture)
+{
+    reopen(fixture);
+    assert_groups(fixture, V1_GROUPS);
+    assert_operations(fixture, V1_OPERATIONS);
+    close_journal(fixture);
+}
+
+static void test_upgrade(Fixture *fixture, gconstpointer data)
+{
+    struct stat status;
+    make_v1(fixture);
+    assert_v1_content(fixture);
+    assert_files(fixture, "db db.v1-backup");
+    g_assert_cmpint(version_of(fixture->path), ==, 2);
+    g_assert_cmpint(version_of(fixture->backup), ==, 1);
+    g_assert_cmpint(stat(fixture->backup, &status), ==, 0);
+    g_assert_cmpint(status.st_mode & 0777, ==, 0600);
+
+    /* The second time there is nothing to do. */
+    g_unlink(fixture->backup);
+    assert_v1_content(fixture);
+    assert_files(fixture, "db");
+}
+
+static void test_upgraded_group_settings(Fixture *fixture, gconstpointer data)
+{
+    g_autoptr(GPtrArray) groups = NULL;
+    make_v1(fixture);
+    reopen(fixture);
+    g_assert_true(fixture->journal->ops->load(fixture->journal, &groups, NULL));
+    g_assert_cmpstr(((JournalGroup *)groups->pdata[0])->settings, ==, "");
+}
+
+/* An upgraded database takes what a new one does. */
+static void test_upgraded_is_used(Fixture *fixture, gconstpointer data)
+{
+    g_autoptr(JournalOperation) operation = make_operation(TRUE, FALSE);
+    make_v1(fixture);
+    reopen(fixture);
+    put_shop(fixture);
+    g_assert_true(put_whole(fixture, operation, NULL));
+    reopen(fixture);
+    assert_groups(fixture, "mail id=0:\n" SHOP);
+    assert_operations(fixture, "start of shop, \"continue\" timeout=5, began 2-0, boot:"
+                               " web(-1 (null) (null)) db(7 (null) (null))\n" V1_OPERATIONS);
+}
+
+/* The backup in the database's place is the database as it was. */
+static void test_go_back(Fixture *fixture, gconstpointer data)
+{
+    make_v1(fixture);
+    reopen(fixture);
+    put_shop(fixture);
+    close_journal(fixture);
+    g_assert_cmpint(g_rename(fixture->backup, fixture->path), ==, 0);
+    g_assert_cmpint(version_of(fixture->path), ==, 1);
+    assert_v1_content(fixture);
+}
+
+/* Where the backup should be there is a folder. */
+static void test_upgrade_no_backup(Fixture *fixture, gconstpointer data)
+{
+    make_v1(fixture);
+    g_assert_cmpint(g_mkdir(fixture->backup, 0700), ==, 0);
+    assert_refused(fixture->path, DOMGRP_ERROR_STORE, "db.v1-backup that comes before its upgrade");
+    assert_files(fixture, "db db.v1-backup");
+    g_assert_cmpint(version_of(fixture->path), ==, 1);
+    g_rmdir(fixture->backup);
+    assert_v1_content(fixture);
+}
+
+static void upgrade_unwritable(Fixture *fixture)
+{
+    g_chmod(fixture->path, 0666);
+    g_chmod(fixture->folder, 0555);
+    if (geteuid() == 0 && setuid(65534) != 0)
+        _exit(97);
+    assert_refused(fixture->path, DOMGRP_ERROR_STORE, "check its folder's permissions");
+    _exit(0);
+}
+
+static void test_upgrade_unwritable_folder(Fixture *fixture, gconstpointer data)
+{
+    make_v1(fixture);
+    int status = run_child(upgrade_unwritable, fixture);
+    g_chmod(fixture->folder, 0755);
+    g_assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+    assert_files(fixture, "db");
+    g_assert_cmpint(version_of(fixture->path), ==, 1);
+}
+
+/* -- a fault at every write of the upgrade: SQLite's system calls are counted -- */
+
+static struct {
+    gboolean dies; /* at the call, else the call says that there is no room */
+    guint at;      /* the call that does, counted from 1 */
+    guint calls;
+} fault;
+
+static gboolean is_fault(void)
+{
+    if (++fault.calls != fault.at)
+        return FALSE;
+    if (fault.dies)
+        kill(getpid(), SIGKILL);
+    errno = ENOSPC;
+    return TRUE;
+}
+
+static ssize_t faulty_write(int fd, const void *data, size_t length)
+{
+    return is_fault() ? -1 : write(fd, data, length);
+}
+
+static ssize_t faulty_pwrite(int fd, const void *data, size_t length, off_t offset)
+{
+    return is_fault() ? -1 : pwrite(fd, data, length, offset);
+}
+
+static int faulty_ftruncate(int fd, off_t length)
+{
+    return is_fault() ? -1 : ftruncate(fd, length);
+}
+
+static int faulty_unlink(const char *path)
+{
+    return is_fault() ? -1 : unlink(path);
+}
+
+enum { REFUSED, OPENED, OPENED_WITHOUT_FAULT };
+
+static void upgrade_with_fault(Fixture *fixture)
+{
+    static const struct {
+        const char *name;
+        sqlite3_syscall_ptr call;
+    } calls[] = {
+        {"write", (sqlite3_syscall_ptr)faulty_write},
+        {"pwrite", (sqlite3_syscall_ptr)faulty_pwrite},
+        {"pwrite64", (sqlite3_syscall_ptr)faulty_pwrite},
+        {"ftruncate", (sqlite3_syscall_ptr)faulty_ftruncate},
+        {"unlink", (sqlite3_syscall_ptr)faulty_unlink},
+    };
+    sqlite3_vfs *vfs = sqlite3_vfs_find(NULL);
+    g_autoptr(GError) error = NULL;
+    for (guint i = 0; i < G_N_ELEMENTS(calls); i++)
+        vfs->xSetSystemCall(vfs, calls[i].name, calls[i].call);
+    if (journal_sqlite_new(fixture->path, &error) != NULL)
+        _exit(fault.calls < fault.at ? OPENED_WITHOUT_FAULT : OPENED);
+    g_assert_error(error, DOMGRP_ERROR, DOMGRP_ERROR_STORE);
+    g_assert_nonnull(strstr(error->message, fixture->path));
+    g_assert_nonnull(strstr(error->message, "make room"));
+    _exit(REFUSED);
+}
+
+/* The backup is the older one or a complete new one; what is there opens and has it all. */
+static void check_after_fault(Fixture *fixture, int status)
+{
+    g_autofree char *text = NULL;
+    if (WIFEXITED(status) && WEXITSTATUS(status) == REFUSED)
+        g_assert_cmpint(version_of(fixture->path), ==, 1);
+    else if (WIFEXITED(status)) /* SQLite did without it */
+        g_assert_cmpint(WEXITSTATUS(status), ==, OPENED);
+    g_assert_true(g_file_get_contents(fixture->backup, &text, NULL, NULL));
+    if (strcmp(text, "older") != 0) {
+        g_assert_cmpint(version_of(fixture->backup), ==, 1);
+        g_assert_cmpint(number(fixture->backup, "SELECT count(*) FROM operation"), ==, 3);
+    }
+    assert_v1_content(fixture);
+    assert_files(fixture, "db db.v1-backup");
+}
+
+static void test_upgrade_faults(Fixture *fixture, gconstpointer data)
+{
+    for (guint n = 1;; n++) {
+        make_v1(fixture);
+        g_assert_true(g_file_set_contents(fixture->backup, "older", -1, NULL));
+        fault.at = (n + 1) / 2;
+        fault.dies = n % 2 == 0;
+        int status = run_child(upgrade_with_fault, fixture);
+        if (WIFEXITED(status) && WEXITSTATUS(status) == OPENED_WITHOUT_FAULT)
+            break;
+        check_after_fault(fixture, status);
+    }
+    g_test_message("%u writes", fault.at - 1);
+    g_assert_cmpuint(fault.at, >, 10);
+}
+
 int main(int argc, char **argv)
 {
     static const struct {
@@ -478,6 +887,9 @@ int main(int argc, char **argv)
         {"/store/owners-whole", test_owners_whole},
         {"/store/delete", test_delete},
         {"/store/refused-put-changes-nothing", test_refused_put_changes_nothing},
+        {"/store/operation-life", test_operation_life},
+        {"/store/operation-shrinks", test_operation_shrinks},
+        {"/store/operation-whole", test_operation_whole},
         {"/store/operations", test_operations},
         {"/store/operations-bounded", test_operations_bounded},
         {"/store/killed", test_killed},
@@ -489,6 +901,13 @@ int main(int argc, char **argv)
         {"/store/no-folder", test_no_folder},
         {"/store/unwritable-folder", test_unwritable_folder},
         {"/store/disk-full", test_disk_full},
+        {"/store/upgrade", test_upgrade},
+        {"/store/upgraded-group-settings", test_upgraded_group_settings},
+        {"/store/upgraded-is-used", test_upgraded_is_used},
+        {"/store/go-back", test_go_back},
+        {"/store/upgrade-no-backup", test_upgrade_no_backup},
+        {"/store/upgrade-unwritable-folder", test_upgrade_unwritable_folder},
+        {"/store/upgrade-faults", test_upgrade_faults},
     };
     g_test_init(&argc, &argv, NULL);
     for (guint i = 0; i < G_N_ELEMENTS(tests); i++)
