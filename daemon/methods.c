@@ -123,6 +123,7 @@ static Operation *definition_create(Api *api, JsonObject *definition, const Grou
         .uuid = *file->uuid == '\0' ? NULL : file->uuid,
         .text = json_object_get_string_member(definition, "text"),
         .directory = json_object_get_string_member(definition, "directory"),
+        .settings = file->settings,
         .n_members = file->n_members,
         .members = files,
     };

@@ -438,7 +438,7 @@ Operation *operation_new_ended(Engine *engine, const JournalOperation *record)
     memcpy(operation->uuid, record->uuid, sizeof operation->uuid);
     operation->began_us = record->began_us;
     operation->ended_us = record->ended_us;
-    domgrp_policy_parse(record->policy != NULL ? record->policy : "", &operation->policy, NULL);
+    domgrp_policy_parse(record->policy, &operation->policy, NULL); /* "": its kind's own */
     options_read(operation, record->options);
     if (record->error_name != NULL)
         operation->error = g_error_new_literal(

@@ -413,7 +413,9 @@ static void test_busy(Fixture *f, gconstpointer data)
     f->loop->held = TRUE;
     g_autofree char *task = call_text(f, "Async.domain_group.clean_shutdown", "\"shop\"");
     g_autofree char *want = g_strdup_printf(
-        "1 GROUP_BUSY: shop is busy: its shutdown runs (task %s); wait until it is done", task);
+        "1 GROUP_BUSY: shop is busy: its shutdown runs (task %s); wait until it is done, "
+        "or have --wait do so",
+        task);
     refuse(f, "Async.domain_group.start", "\"shop\"", want);
     assert_state(f, "stopping");
 
