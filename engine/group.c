@@ -25,6 +25,7 @@ MemberNode *member_new(Group *group, const HostConfig *config)
     member->domain.domid = HOST_DOMID_NONE;
     member->next.domid = HOST_DOMID_NONE;
     member->kept_domid = HOST_DOMID_NONE;
+    member->no_reset_domid = HOST_DOMID_NONE;
     member->failed_domid = HOST_DOMID_NONE;
     member->needs = g_ptr_array_new();
     member->shown.domid = HOST_DOMID_NONE;

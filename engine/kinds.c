@@ -199,6 +199,14 @@ static const Step steps_reboot[] = {
 
 const Step steps_restart[] = {STEPS_DESTROY, STEPS_BUILD, STEPS_RUN, {0}};
 
+/* The intent is that of a build: cut off, it is built anew. */
+const Step steps_soft_reset[] = {
+    {step_intend, "resetting", MEMBER_STARTING},
+    {step_soft_reset, "resetting", MEMBER_STARTING},
+    STEPS_RUN,
+    {0},
+};
+
 const Step steps_publish[] = {{group_step_publish, NULL, AS_IT_IS}, {0}};
 
 static const Step steps_read[] = {{create_read, "reading its configuration", AS_IT_IS}, {0}};

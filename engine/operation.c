@@ -333,6 +333,7 @@ Operation *operation_new(Engine *engine, const OperationRequest *request, GError
         return NULL;
     }
     keep(engine, operation);
+    engine->again = TRUE;
     if (!operation->queued)
         begin(operation);
     else

@@ -102,8 +102,9 @@ struct MemberNode {
     gint64 hold_us;       /* when the daemon may do something about it by itself, after a failure */
     guint timer;          /* for these */
     guint32 kept_domid;   /* the ended domain that its configuration says to keep */
-    guint32 failed_domid; /* the domain whose failure was counted last */
-    gboolean revive;      /* it failed in xl's hands, which do not start it again: ours do */
+    guint32 no_reset_domid; /* the domain that a soft reset was tried on in vain */
+    guint32 failed_domid;   /* the domain whose failure was counted last */
+    gboolean revive;        /* it failed in xl's hands, which do not start it again: ours do */
 };
 
 /* -- steps and works (work.c) -- */
@@ -288,6 +289,8 @@ extern const Step steps_end[];
 extern const Step steps_act[];
 /* Ends what is left of a member's domain and builds it again. */
 extern const Step steps_restart[];
+/* Starts a member whose guest asks for that again, in the same domain. */
+extern const Step steps_soft_reset[];
 extern const Step steps_publish[];
 
 StepResult step_begin(Work *work, GError **error);
@@ -310,6 +313,7 @@ StepResult step_wait_end(Work *work, GError **error);
 StepResult step_wait_gone(Work *work, GError **error);
 StepResult step_wait_back(Work *work, GError **error);
 StepResult step_decide(Work *work, GError **error);
+StepResult step_soft_reset(Work *work, GError **error);
 StepResult step_coredump(Work *work, GError **error);
 StepResult step_keep(Work *work, GError **error);
 StepResult step_destroy(Work *work, GError **error);

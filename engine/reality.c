@@ -80,6 +80,8 @@ gboolean action_builds(HostAction action)
 HostAction member_action(const MemberNode *member)
 {
     HostReason reason = member->domain.reason;
+    if (reason == HOST_REASON_SOFT_RESET && member->no_reset_domid == member->domain.domid)
+        return HOST_ACTION_RESTART;
     return reason < HOST_REASON_UNKNOWN ? member->shown.config->on[reason] : HOST_ACTION_DESTROY;
 }
 
@@ -337,7 +339,7 @@ static HostAction choose_action(const MemberNode *member)
 {
     const Group *group = member->group;
     HostAction action = member_action(member);
-    if (is_left_over(member))
+    if (is_left_over(member) && member->no_reset_domid != member->domain.domid)
         return HOST_ACTION_DESTROY;
     if (group->failed)
         return actions_without[action];
@@ -346,10 +348,12 @@ static HostAction choose_action(const MemberNode *member)
     return action;
 }
 
-static const Step *choose_steps(const MemberNode *member)
+static const Step *choose_steps(const MemberNode *member, HostAction action)
 {
-    if (is_left_over(member))
+    if (is_left_over(member) && !action_builds(action))
         return steps_end;
+    if (action == HOST_ACTION_SOFT_RESET)
+        return steps_soft_reset;
     return has_ended(member) ? steps_act : steps_restart;
 }
 
@@ -377,7 +381,8 @@ static void member_act(MemberNode *member)
     if (action_builds(action))
         member->restart_us = now + ENGINE_RESTART_US;
     member->revive = FALSE;
-    work_new(engine, NULL, NULL, member->group, member, choose_steps(member))->action = action;
+    work_new(engine, NULL, NULL, member->group, member, choose_steps(member, action))->action =
+        action;
 }
 
 /* A member failed, and its group says that none shall run without it. */

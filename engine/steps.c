@@ -278,6 +278,23 @@ StepResult step_decide(Work *work, GError **error)
     return STEP_DONE;
 }
 
+/* What cannot be reset is started again, when its turn comes. */
+static void was_reset(gpointer data, const GError *error)
+{
+    Work *work = data;
+    if (error != NULL)
+        work->member->no_reset_domid = work->domid;
+    work_called(work, error);
+}
+
+StepResult step_soft_reset(Work *work, GError **error)
+{
+    MemberNode *member = work->member;
+    host_of(work)->ops->domain_soft_reset(host_of(work), work->domid, member->shown.uuid,
+                                          member->shown.config->json, was_reset, work);
+    return STEP_CALL;
+}
+
 static void dumped(gpointer data, const GError *error)
 {
     Work *work = data;
