@@ -157,11 +157,11 @@ static ChildEnd process_watch(Process *process, const Child *child, int cancelle
             return CHILD_LATE;
         if (poll(polled, G_N_ELEMENTS(polled), (int)MIN(left_ms, G_MAXINT)) <= 0)
             continue;
-        if (polled[3].revents != 0)
-            return CHILD_CANCELLED;
         if (!output_take(child, &process->out[0], child->out) ||
             !output_take(child, &process->err[0], child->err))
             return CHILD_LOUD;
+        if (polled[3].revents != 0)
+            return CHILD_CANCELLED;
         if (polled[2].revents != 0)
             return CHILD_EXITED;
     }
