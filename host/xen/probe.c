@@ -355,7 +355,11 @@ static gboolean probe_is_vain(Probe *probe)
 {
     HostDomain domain;
     g_autoptr(GError) error = NULL;
-    if (domains_check(probe->host, probe->domid, probe->uuid, &domain, &error) && domain.shutdown)
+    /* The last that xenstored tells of a domain is that it is dying. */
+    if (domains_check(probe->host, probe->domid, probe->uuid, &domain, &error) && domain.dying)
+        g_set_error(&error, DOMGRP_ERROR, DOMGRP_ERROR_DOMAIN_UNKNOWN, "domain %u is destroyed",
+                    probe->domid);
+    else if (error == NULL && domain.shutdown)
         g_set_error(&error, DOMGRP_ERROR, DOMGRP_ERROR_HOST, "domain %u has ended (%s)",
                     probe->domid, host_reason_name(domain.reason));
     if (error == NULL)
