@@ -311,6 +311,7 @@ void sim_domain_reset(Sim *sim, SimDomain *domain, const HostConfig *config)
     domain->paused = domain->halted = TRUE;
     domain->began = domain->ready = domain->asked = domain->shutdown = FALSE;
     domain->wants_end = domain->wants_ready = FALSE;
+    domain->record[0] = '\0'; /* libxl makes its directory anew */
     sim_domain_built(sim, domain);
 }
 

@@ -103,10 +103,12 @@ gboolean domains_list(Host *base, GArray **ret_domains, GError **error)
         }
         for (int i = 0; i < n; i++) {
             HostDomain domain = domain_of(host, &infos[i]);
+            asked_look(host, &domain);
             g_array_append_val(domains, domain);
             first = domain.domid + 1;
         }
     } while (n == LIST_STEP);
+    asked_sweep(host);
     *ret_domains = g_steal_pointer(&domains);
     return TRUE;
 }

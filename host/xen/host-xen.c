@@ -10,8 +10,10 @@ static void host_xen_free(Host *base)
 {
     HostXen *host = host_xen(base);
 
+    probes_clear(host);
     events_clear(host);
     jobs_clear(host);
+    asked_clear(host);
     xl_close(&host->xl);
     if (host->xs != NULL)
         xs_close(host->xs);
@@ -44,6 +46,9 @@ static const HostOps ops = {
     .domain_destroy = life_destroy,
     .domain_preserve = life_preserve,
     .domain_coredump = life_coredump,
+    .domain_soft_reset = life_soft_reset,
+    .probe = probe_start,
+    .probe_cancel = probe_cancel,
     .record_publish = record_publish,
     .record_unpublish = record_unpublish,
     .watch = events_watch,
@@ -120,6 +125,8 @@ Host *host_xen_new(GMainContext *context, GError **error)
 
     signal(SIGPIPE, SIG_IGN);
     host->host.ops = &ops;
+    host->probes = g_hash_table_new(NULL, NULL);
+    host->askeds = g_hash_table_new_full(NULL, NULL, NULL, g_free);
     host->context = g_main_context_ref(context != NULL ? context : g_main_context_default());
     if (host_open(host, error))
         return &host->host;

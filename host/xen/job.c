@@ -13,6 +13,7 @@ Job *job_new(Host *host, gboolean (*run)(Job *job, GError **error), void (*repor
 {
     Job *job = g_new0(Job, 1);
     job->host = host_xen(host);
+    job->pool = job->host->pool;
     job->run = run;
     job->report = report;
     job->data = data;
@@ -56,6 +57,8 @@ void job_set_record(Job *job, const HostRecord *record)
 static void job_free(Job *job)
 {
     g_clear_error(&job->error);
+    if (job->data_free != NULL)
+        job->data_free(job->data);
     g_free(job->text);
     g_free(job->path);
     g_free(job->directory);
@@ -64,6 +67,7 @@ static void job_free(Job *job)
     g_strfreev(job->own.member_uuids);
     g_clear_pointer(&job->domids, g_array_unref);
     host_config_free(job->config);
+    g_free(job->value);
     g_free(job);
 }
 
@@ -126,7 +130,7 @@ void job_start(Job *job)
 {
     job->host->n_jobs++;
     /* A thread that cannot be had leaves the job in the queue for the next one that ends. */
-    g_thread_pool_push(job->is_build ? job->host->builds : job->host->pool, job, NULL);
+    g_thread_pool_push(job->pool, job, NULL);
 }
 
 static GThreadPool *pool_new(guint threads, GError **error)
@@ -151,17 +155,18 @@ gboolean jobs_init(HostXen *host, GError **error)
     /* Threads take an arena of malloc each; two are enough for jobs that mostly wait. */
     mallopt(M_ARENA_MAX, 2);
 
-    host->builds = pool_new(BUILDS_MAX, error);
-    host->pool = host->builds != NULL ? pool_new(JOBS_MAX, error) : NULL;
-    return host->pool != NULL;
+    return (host->builds = pool_new(BUILDS_MAX, error)) != NULL &&
+           (host->programs = pool_new(PROGRAMS_MAX, error)) != NULL &&
+           (host->watches = pool_new(1, error)) != NULL &&
+           (host->pool = pool_new(JOBS_MAX, error)) != NULL;
 }
 
 void jobs_clear(HostXen *host)
 {
-    if (host->builds != NULL)
-        g_thread_pool_free(host->builds, TRUE, TRUE);
-    if (host->pool != NULL)
-        g_thread_pool_free(host->pool, TRUE, TRUE);
+    GThreadPool *pools[] = {host->builds, host->programs, host->watches, host->pool};
+    for (guint i = 0; i < G_N_ELEMENTS(pools); i++)
+        if (pools[i] != NULL)
+            g_thread_pool_free(pools[i], TRUE, TRUE);
     g_queue_clear_full(&host->done, (GDestroyNotify)job_free);
     g_source_destroy(host->reporter);
     g_source_unref(host->reporter);

@@ -103,7 +103,7 @@ void life_create(Host *base, const char *json, const HostRecord *record, HostCre
 {
     Job *job = job_new(base, create_run, create_report, data);
     job->callback.created = done;
-    job->is_build = TRUE;
+    job->pool = job->host->builds;
     job->text = g_strdup(json);
     job_set_record(job, record);
     job_start(job);
@@ -276,4 +276,57 @@ static gboolean coredump_run(Job *job, GError **error)
 void life_coredump(Host *base, guint32 domid, const char *uuid, HostDone done, gpointer data)
 {
     job_start(domain_job(base, domid, uuid, coredump_run, done, data));
+}
+
+/* -- soft reset -- */
+
+/* Whether libxl can do it; it would end a domain that it cannot reset. */
+static gboolean soft_reset_check(Job *job, GError **error)
+{
+    HostDomain domain;
+    if (!domains_check(job->host, job->domid, job->uuid, &domain, error))
+        return FALSE;
+    if (!domain.shutdown || domain.reason != HOST_REASON_SOFT_RESET)
+        g_set_error(error, DOMGRP_ERROR, DOMGRP_ERROR_NOT_SUPPORTED,
+                    "domain %u cannot be reset in place: its guest has not asked for it",
+                    job->domid);
+    else if (domains_is_pv(job->host, job->domid))
+        g_set_error(error, DOMGRP_ERROR, DOMGRP_ERROR_NOT_SUPPORTED,
+                    "domain %u cannot be reset in place: it is a PV domain; "
+                    "on_soft_reset=\"restart\" works for these, too",
+                    job->domid);
+    else
+        return TRUE;
+    return FALSE;
+}
+
+static gboolean soft_reset_run(Job *job, GError **error)
+{
+    libxl_domain_config config;
+
+    if (!soft_reset_check(job, error))
+        return FALSE;
+    libxl_domain_config_init(&config);
+    int rc = libxl_domain_config_from_json(job->xl.ctx, &config, job->text);
+    if (rc == 0)
+        rc = libxl_domain_soft_reset(job->xl.ctx, &config, job->domid, NULL, NULL);
+    libxl_domain_config_dispose(&config);
+    return rc == 0 ||
+           xl_fail(&job->xl, rc, error, "domain %u cannot be reset in place", job->domid);
+}
+
+static void soft_reset_report(Job *job)
+{
+    asked_forget(job->host, job->domid);
+    job_report_done(job);
+}
+
+void life_soft_reset(Host *base, guint32 domid, const char *uuid, const char *json, HostDone done,
+                     gpointer data)
+{
+    Job *job = domain_job(base, domid, uuid, soft_reset_run, done, data);
+    job->report = soft_reset_report;
+    job->text = g_strdup(json);
+    job->pool = job->host->builds;
+    job_start(job);
 }

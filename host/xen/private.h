@@ -6,6 +6,7 @@
 #include "host-xen.h"
 #include "xendomgrp.h"
 
+#include <gio/gio.h>
 #include <libxl.h>
 #include <libxl_utils.h>
 #include <xenctrl.h>
@@ -18,6 +19,8 @@
  */
 #define JOBS_MAX 16
 #define BUILDS_MAX CLAMP(g_get_num_processors() + 1, 2, JOBS_MAX)
+/* Programs that are asked whether members are ready; they mostly wait. */
+#define PROGRAMS_MAX 8
 
 /* -- xl.c: libxl as one thread uses it -- */
 
@@ -51,16 +54,25 @@ typedef struct {
     HostFacts facts;          /* those that do not change */
     guint n_jobs;             /* started and not yet reported; the main thread's */
 
-    GThreadPool *builds; /* domain_create */
-    GThreadPool *pool;   /* everything else */
-    GMutex lock;         /* protects what follows */
-    GQueue done;         /* of Job, to be reported */
+    GThreadPool *builds;   /* domain_create */
+    GThreadPool *programs; /* EXEC probes */
+    GThreadPool *watches;  /* of one thread: watches of xenstore and what they tell, in order */
+    GThreadPool *pool;     /* everything else */
+    GMutex lock;           /* protects what follows */
+    GQueue done;           /* of Job, to be reported */
     GSource *reporter;
     GCond domain_gone; /* signalled when a domain may have gone */
 
     GSource *watcher;
     HostChanged changed;
     gpointer changed_data;
+
+    GHashTable *probes; /* handle to Probe; probe.c's */
+    guint last_probe;
+    GQueue waiting;     /* of Probe: programs whose turn has not come */
+    guint n_programs;   /* those that run */
+    GHashTable *askeds; /* domid to Asked; asked.c's */
+    guint last_asked;
 } HostXen;
 
 static inline HostXen *host_xen(Host *host)
@@ -84,7 +96,7 @@ struct Job {
     HostXen *host;
     Xl xl; /* open while it runs, unless without_xl */
     gboolean without_xl;
-    gboolean is_build;
+    GThreadPool *pool; /* the host's for everything else, unless something else is put here */
     GError *error;
 
     union {
@@ -94,11 +106,12 @@ struct Job {
         void (*paused)(gpointer data, const HostPause *pause, const GError *error);
     } callback;
     gpointer data;
+    GDestroyNotify data_free; /* on the main context, or NULL */
 
     /* arguments, those that the operation has */
     guint32 domid;
     char uuid[DOMGRP_UUID_TEXT];
-    char *text; /* JSON or xl.cfg */
+    char *text; /* JSON, xl.cfg or a watch's token */
     char *path;
     char *directory;
     HostShutdown how;
@@ -110,6 +123,7 @@ struct Job {
     /* results */
     HostConfig *config;
     HostPause pause;
+    char *value; /* what xenstore holds, NULL if nothing */
 };
 
 Job *job_new(Host *host, gboolean (*run)(Job *job, GError **error), void (*report)(Job *job),
@@ -161,6 +175,37 @@ void config_read(Host *host, const char *path, const char *text, const char *dir
 void config_retrieve(Host *host, guint32 domid, HostConfigured done, gpointer data);
 gboolean config_parse(Host *host, const char *json, HostConfig **ret_config, GError **error);
 
+/* -- child.c: a program that is run, on a thread of a job -- */
+
+/* The number under which it finds the file that it is given. */
+#define CHILD_FILE 3
+
+typedef enum {
+    CHILD_EXITED,
+    CHILD_NOT_STARTED,
+    /* and killed, because it: */
+    CHILD_LATE,
+    CHILD_LOUD,
+    CHILD_CANCELLED
+} ChildEnd;
+
+typedef struct {
+    const char *const *argv; /* argv[0] is looked for in PATH if it has no slash */
+    const char *const *environment;
+    const char *directory;
+    int file; /* stays the caller's; -1: none */
+    gint64 timeout_us;
+    gsize output_max;
+    gboolean drains;           /* more output is forgotten; FALSE: is CHILD_LOUD */
+    GCancellable *cancellable; /* from any thread; or NULL */
+    GString *out;              /* what it prints is added here */
+    GString *err;              /* likewise; may be the same */
+    int status;                /* result: as of waitpid(), an errno value if NOT_STARTED */
+} Child;
+
+/* Returns when it has ended; what it left in its process group is ended then, too. */
+ChildEnd child_run(Child *child);
+
 /* -- dryrun.c: xl reads an xl.cfg -- */
 
 /* The libxl JSON of @text; stdout of `xl create --dryrun`. MEMBER_CONFIG in xl's own words. */
@@ -177,6 +222,8 @@ void life_shutdown(Host *host, guint32 domid, const char *uuid, HostShutdown how
 void life_destroy(Host *host, guint32 domid, const char *uuid, HostDone done, gpointer data);
 void life_preserve(Host *host, guint32 domid, const char *uuid, HostDone done, gpointer data);
 void life_coredump(Host *host, guint32 domid, const char *uuid, HostDone done, gpointer data);
+void life_soft_reset(Host *host, guint32 domid, const char *uuid, const char *json, HostDone done,
+                     gpointer data);
 
 /* -- record.c: xenstore -- */
 
@@ -188,7 +235,45 @@ void record_publish(Host *host, const HostRecord *record, guint n_domids, const 
 void record_unpublish(Host *host, const char *uuid, guint n_domids, const guint32 *domids,
                       HostDone done, gpointer data);
 
+/* -- probe.c: whether a member is ready -- */
+
+guint probe_start(Host *host, const HostProbe *what, gint64 timeout_us, HostDone done,
+                  gpointer data);
+void probe_cancel(Host *host, guint handle);
+/* A watch with @token, which begins with PROBE_TOKEN, has fired. */
+void probe_key_changed(HostXen *host, const char *token);
+/* Domains came, ended or went. */
+void probes_domains_changed(HostXen *host);
+void probes_clear(HostXen *host);
+
+/* -- asked.c: whether a toolstack has asked a guest to end -- */
+
+/* Fills in *@domain's asked. */
+void asked_look(HostXen *host, HostDomain *domain);
+/* All domains there are have been looked at since this was called last. */
+void asked_sweep(HostXen *host);
+/* The guest of @domid begins anew. */
+void asked_forget(HostXen *host, guint32 domid);
+/* A watch with @token, which begins with ASKED_TOKEN, has fired. */
+void asked_written(HostXen *host, const char *token);
+void asked_clear(HostXen *host);
+
 /* -- events.c: watches and timers -- */
+
+/* The first characters of watches' tokens tell whose they are. */
+#define EVENTS_TOKEN 'd'
+#define PROBE_TOKEN 'p'
+#define ASKED_TOKEN 'a'
+
+/* A job on the thread for watches; its path and text are these. */
+Job *watch_job(HostXen *host, gboolean (*run)(Job *job, GError **error), void (*report)(Job *job),
+               const char *path, const char *token);
+/* In such a job: sets the watch. */
+gboolean watch_set(Job *job, GError **error);
+/* In such a job: reads the key; free with free(). NULL without an error if it is not there. */
+char *watch_read(Job *job, guint *ret_length, GError **error);
+/* After all that was started before: drops the watch. */
+void watch_drop(HostXen *host, const char *path, const char *token);
 
 gboolean events_init(HostXen *host, GError **error);
 void events_clear(HostXen *host);

@@ -14,13 +14,21 @@ static void wait_sim(Host *host, const gboolean *flag)
 
 static char *config_sim(const char *name)
 {
-    return g_strdup_printf("name = \"%s\"\n", name);
+    return g_strdup_printf("name = \"%s\"\nready_after = never\n", name);
+}
+
+static void write_sim(Host *host, guint32 domid, const char *value)
+{
+    g_autofree char *name = host->ops->domain_name(host, domid);
+    if (strcmp(value, "1") == 0)
+        g_assert_true(sim_guest_ready(host, name));
 }
 
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
-    ContractHost contract = {.host = host_sim_new(), .wait = wait_sim, .config = config_sim};
+    ContractHost contract = {
+        .host = host_sim_new(), .wait = wait_sim, .config = config_sim, .write = write_sim};
     if (argc > 1 && strcmp(argv[1], "stock") == 0)
         host_sim_set_groups(contract.host, FALSE);
     contract_add(&contract);

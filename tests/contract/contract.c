@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "contract.h"
 
+#include <netinet/in.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #define GROUP "c0c0c0c0-0000-4000-8000-000000000001"
 #define OTHER "c0c0c0c0-0000-4000-8000-000000000002"
@@ -371,7 +374,10 @@ static void test_shutdown(gconstpointer data)
     guint32 domid = create(config, DOMGRP_ID_NULL);
     Answer wrong = {0};
     Answer answer = {0};
+    HostDomain domain;
     unpause(config, domid);
+    g_assert_true(find_domain(config->uuid, &domain));
+    g_assert_false(domain.asked);
     host->ops->domain_shutdown(host, domid, OTHER, HOST_SHUTDOWN_POWEROFF, FALSE, on_done, &wrong);
     finish_badly(&wrong);
     host->ops->domain_shutdown(host, domid, config->uuid,
@@ -379,6 +385,31 @@ static void test_shutdown(gconstpointer data)
                                on_done, &answer);
     finish_well(&answer);
     wait_ended(config->uuid, reboot ? HOST_REASON_REBOOT : HOST_REASON_POWEROFF);
+    g_assert_true(find_domain(config->uuid, &domain));
+    g_assert_true(domain.asked);
+    destroy(config, domid);
+
+    domid = create(config, DOMGRP_ID_NULL); /* another domain was not asked */
+    unpause(config, domid);
+    g_assert_true(find_domain(config->uuid, &domain));
+    g_assert_false(domain.asked);
+    destroy(config, domid);
+}
+
+/* Refused before anything is done to the domain. */
+static void test_soft_reset_refused(void)
+{
+    g_autoptr(HostConfig) config = read_config(NAME);
+    guint32 domid = create(config, DOMGRP_ID_NULL);
+    HostDomain domain;
+    Answer answer = {0};
+    host->ops->domain_soft_reset(host, domid, config->uuid, config->json, on_done, &answer);
+    finish(&answer);
+    g_assert_error(answer.error, DOMGRP_ERROR, DOMGRP_ERROR_NOT_SUPPORTED);
+    g_clear_error(&answer.error);
+    g_assert_true(find_domain(config->uuid, &domain));
+    g_assert_true(domain.paused);
+    g_assert_false(domain.shutdown);
     destroy(config, domid);
 }
 
@@ -524,6 +555,193 @@ static void on_timeout(gpointer data)
     *(gboolean *)data = TRUE;
 }
 
+/* -- probes -- */
+
+#define SOON_US (2 * G_USEC_PER_SEC)
+#define LONG_US (1000 * (gint64)G_USEC_PER_SEC) /* longer than anybody waits */
+
+static guint look(const DomgrpProbe *probe, guint32 domid, const char *uuid, gint64 timeout_us,
+                  Answer *answer)
+{
+    HostProbe what = {
+        .probe = probe, .domid = domid, .uuid = uuid, .member = NAME, .group = "contract"};
+    *answer = (Answer){0};
+    guint handle = host->ops->probe(host, &what, timeout_us, on_done, answer);
+    g_assert_cmpuint(handle, !=, 0);
+    return handle;
+}
+
+static void assert_look(const DomgrpProbe *probe, guint32 domid, const char *uuid,
+                        gint64 timeout_us, int code, const char *message)
+{
+    Answer answer;
+    look(probe, domid, uuid, timeout_us, &answer);
+    finish(&answer);
+    g_assert_error(answer.error, DOMGRP_ERROR, code);
+    if (message != NULL)
+        g_assert_cmpstr(answer.error->message, ==, message);
+    g_clear_error(&answer.error);
+}
+
+static const DomgrpProbe key = {
+    .kind = DOMGRP_PROBE_XENSTORE, .path = (char *)"data/contract", .value = (char *)"1"};
+
+/* A socket of a port on the loopback, which refuses until it listens. */
+static int open_port(DomgrpProbe *ret_probe)
+{
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t length = sizeof address;
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    g_assert_cmpint(bind(fd, (struct sockaddr *)&address, length), ==, 0);
+    g_assert_cmpint(getsockname(fd, (struct sockaddr *)&address, &length), ==, 0);
+    *ret_probe = (DomgrpProbe){
+        .kind = DOMGRP_PROBE_TCP, .address = (char *)"127.0.0.1", .port = ntohs(address.sin_port)};
+    return fd;
+}
+
+static DomgrpProbe shell(char **argv, const char *script)
+{
+    argv[0] = (char *)"/bin/sh";
+    argv[1] = (char *)"-c";
+    argv[2] = (char *)script;
+    argv[3] = NULL;
+    return (DomgrpProbe){.kind = DOMGRP_PROBE_EXEC, .argv = argv};
+}
+
+static void pass_time(gint64 us)
+{
+    gboolean passed = FALSE;
+    host->ops->timer_add(host, us, on_timeout, &passed);
+    contract->wait(host, &passed);
+}
+
+/* It waits till the key appears; the wrong value is not it. */
+static void test_probe(void)
+{
+    g_autoptr(HostConfig) config = read_config(NAME);
+    guint32 domid = create(config, DOMGRP_ID_NULL);
+    char *argv[4];
+    g_autofree char *script =
+        g_strdup_printf("test \"$DOMGRP_GROUP/$DOMGRP_MEMBER/$DOMGRP_DOMID/$DOMGRP_UUID\" = "
+                        "contract/" NAME "/%u/%s",
+                        domid, config->uuid);
+    DomgrpProbe program = shell(argv, script);
+    DomgrpProbe tcp;
+    Answer answer;
+    unpause(config, domid);
+    look(&key, domid, config->uuid, LONG_US, &answer);
+    pass_time(SOON_US);
+    contract->write(host, domid, "0");
+    pass_time(SOON_US);
+    g_assert_false(answer.called);
+    contract->write(host, domid, "1");
+    finish_well(&answer);
+
+    look(&key, domid, config->uuid, LONG_US, &answer);
+    finish_well(&answer);
+    int fd = open_port(&tcp);
+    g_assert_cmpint(listen(fd, 1), ==, 0);
+    look(&tcp, domid, config->uuid, LONG_US, &answer);
+    finish_well(&answer);
+    close(fd);
+    look(&program, domid, config->uuid, LONG_US, &answer);
+    finish_well(&answer);
+    destroy(config, domid);
+}
+
+static void probe_fails(guint32 domid, const char *uuid)
+{
+    char *argv[4];
+    DomgrpProbe program = shell(argv, "echo not yet; echo more; exit 1");
+    DomgrpProbe tcp;
+    assert_look(&key, domid, uuid, SOON_US, DOMGRP_ERROR_TIMEOUT, "data/contract is not there");
+    int fd = open_port(&tcp);
+    assert_look(&tcp, domid, uuid, LONG_US, DOMGRP_ERROR_HOST, "connection refused");
+    close(fd);
+    assert_look(&program, domid, uuid, LONG_US, DOMGRP_ERROR_HOST, "exit status 1: not yet");
+}
+
+/* Not once it was cancelled, and not from a domain that is gone. */
+static void test_probe_fails(void)
+{
+    g_autoptr(HostConfig) config = read_config(NAME);
+    guint32 domid = create(config, DOMGRP_ID_NULL);
+    char *argv[4];
+    DomgrpProbe program = shell(argv, "sleep 1000");
+    Answer cancelled[2];
+    Answer gone;
+    unpause(config, domid);
+    probe_fails(domid, config->uuid);
+    assert_look(&key, domid, OTHER, LONG_US, DOMGRP_ERROR_DOMAIN_UNKNOWN, NULL);
+
+    guint early = look(&key, domid, config->uuid, LONG_US, &cancelled[0]);
+    host->ops->probe_cancel(host, early);
+    guint late[] = {look(&key, domid, config->uuid, LONG_US, &cancelled[0]),
+                    look(&program, domid, config->uuid, LONG_US, &cancelled[1])};
+    look(&key, domid, config->uuid, LONG_US, &gone);
+    if (contract->is_real)
+        pass_time(SOON_US);
+    for (guint i = 0; i < G_N_ELEMENTS(late); i++)
+        host->ops->probe_cancel(host, late[i]);
+    host->ops->probe_cancel(host, early); /* that is over already */
+    g_assert_false(gone.called);
+    destroy(config, domid);
+    if (!gone.called)
+        contract->wait(host, &gone.called);
+    g_assert_error(gone.error, DOMGRP_ERROR, DOMGRP_ERROR_DOMAIN_UNKNOWN);
+    g_clear_error(&gone.error);
+    g_assert_false(cancelled[0].called || cancelled[1].called);
+}
+
+/* More than can run at once, of domain 0; and all the ways in which a program can fail. */
+static void test_probe_programs(void)
+{
+    static const char *const zero = "00000000-0000-0000-0000-000000000000";
+    char *argv[4];
+    char *missing[] = {(char *)"/no/such/program", NULL};
+    DomgrpProbe none = {.kind = DOMGRP_PROBE_EXEC, .argv = missing};
+    DomgrpProbe quick = shell(argv, "sleep 0.1; exit 0");
+    Answer answers[30];
+    for (guint i = 0; i < G_N_ELEMENTS(answers); i++)
+        look(&quick, 0, zero, LONG_US, &answers[i]);
+    for (guint i = 0; i < G_N_ELEMENTS(answers); i++) {
+        if (!answers[i].called)
+            contract->wait(host, &answers[i].called);
+        g_assert_no_error(answers[i].error);
+    }
+
+    assert_look(&none, 0, zero, LONG_US, DOMGRP_ERROR_HOST,
+                "/no/such/program cannot be started: No such file or directory");
+    DomgrpProbe slow = shell(argv, "echo waits; exec sleep 1000");
+    assert_look(&slow, 0, zero, SOON_US, DOMGRP_ERROR_TIMEOUT, "it did not end within 2 s: waits");
+    DomgrpProbe crash = shell(argv, "kill -TERM $$");
+    assert_look(&crash, 0, zero, LONG_US, DOMGRP_ERROR_HOST, "ended by signal 15, Terminated");
+    DomgrpProbe silent = shell(argv, "exit 7");
+    assert_look(&silent, 0, zero, LONG_US, DOMGRP_ERROR_HOST, "exit status 7");
+    DomgrpProbe rude = shell(argv, "printf 'a\\033[2Jb\\r\\n'; exit 1");
+    assert_look(&rude, 0, zero, LONG_US, DOMGRP_ERROR_HOST, "exit status 1: a\\x1b[2Jb\\x0d");
+}
+
+/* What is in the key is said, however the guest may have meant it. */
+static void test_probe_values(void)
+{
+    static const char *const zero = "00000000-0000-0000-0000-000000000000";
+    DomgrpProbe missing = key;
+    g_autofree char *large = g_strnfill(100, 'x');
+    g_autofree char *cut = g_strdup_printf("data/contract is \"%.64s...\"", large);
+    missing.path = (char *)"/local/domain/0/data/missing";
+    missing.value = NULL;
+    contract->write(host, 0, "0");
+    assert_look(&key, 0, zero, SOON_US, DOMGRP_ERROR_TIMEOUT, "data/contract is \"0\"");
+    contract->write(host, 0, "1\n\033[1m");
+    assert_look(&key, 0, zero, SOON_US, DOMGRP_ERROR_TIMEOUT,
+                "data/contract is \"1\\x0a\\x1b[1m\"");
+    contract->write(host, 0, large);
+    assert_look(&key, 0, zero, SOON_US, DOMGRP_ERROR_TIMEOUT, cut);
+    assert_look(&missing, 0, zero, SOON_US, DOMGRP_ERROR_TIMEOUT,
+                "/local/domain/0/data/missing is not there");
+}
+
 static void test_timers(void)
 {
     gboolean first = FALSE;
@@ -570,4 +788,11 @@ void contract_add(const ContractHost *of)
     g_test_add_func("/contract/preserve", test_preserve);
     g_test_add_func("/contract/pause", test_pause);
     g_test_add_func("/contract/records", test_records);
+    g_test_add_func("/contract/soft-reset-refused", test_soft_reset_refused);
+    g_test_add_func("/contract/probe", test_probe);
+    g_test_add_func("/contract/probe-fails", test_probe_fails);
+    if (contract->is_real) {
+        g_test_add_func("/contract/probe-programs", test_probe_programs);
+        g_test_add_func("/contract/probe-values", test_probe_values);
+    }
 }

@@ -17,6 +17,12 @@ typedef struct {
     void (*wait)(Host *host, const gboolean *flag);
     /* The xl.cfg of a small guest that does what it is asked; free with g_free(). */
     char *(*config)(const char *name);
+    /*
+     * Writes @value into the key data/contract of the guest. Where keys, programs and connections
+     * are not real, "1" makes any probe of the guest succeed; before, all of them fail.
+     */
+    void (*write)(Host *host, guint32 domid, const char *value);
+    gboolean is_real;
 } ContractHost;
 
 /* @contract outlives the tests. */

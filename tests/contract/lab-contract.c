@@ -7,6 +7,9 @@
 #include "contract.h"
 #include "host-xen.h"
 
+#include <string.h>
+#include <xenstore.h>
+
 #define WAIT_S 120
 
 static const char *kernel;
@@ -35,6 +38,15 @@ static char *config_xen(const char *name)
                            name, kernel, ramdisk);
 }
 
+static void write_xen(Host *host, guint32 domid, const char *value)
+{
+    g_autofree char *path = g_strdup_printf("/local/domain/%u/data/contract", domid);
+    struct xs_handle *xs = xs_open(0);
+    g_assert_nonnull(xs);
+    g_assert_true(xs_write(xs, XBT_NULL, path, value, (unsigned)strlen(value)));
+    xs_close(xs);
+}
+
 int main(int argc, char **argv)
 {
     g_autoptr(GError) error = NULL;
@@ -43,8 +55,11 @@ int main(int argc, char **argv)
         g_error("usage: %s KERNEL RAMDISK", argv[0]);
     kernel = argv[1];
     ramdisk = argv[2];
-    ContractHost contract = {
-        .host = host_xen_new(NULL, &error), .wait = wait_xen, .config = config_xen};
+    ContractHost contract = {.host = host_xen_new(NULL, &error),
+                             .wait = wait_xen,
+                             .config = config_xen,
+                             .write = write_xen,
+                             .is_real = TRUE};
     g_assert_no_error(error);
     contract_add(&contract);
     int result = g_test_run();
