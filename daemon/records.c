@@ -54,6 +54,18 @@ static char *operation_reference(const Operation *operation)
     return g_strdup(info.uuid);
 }
 
+/* A line "key value" each; of default groups there is nothing to say. */
+static JsonArray *settings_lines(const DomgrpSettings *settings)
+{
+    JsonArray *lines = json_array_new();
+    g_autofree char *text = settings == NULL ? g_strdup("") : domgrp_settings_to_text(settings);
+    g_auto(GStrv) each = g_strsplit(text, "\n", -1);
+    for (guint i = 0; each[i] != NULL; i++)
+        if (*each[i] != '\0')
+            json_array_add_string_element(lines, each[i]);
+    return lines;
+}
+
 JsonNode *record_of_group(const Group *group)
 {
     GroupInfo info;
@@ -73,6 +85,7 @@ JsonNode *record_of_group(const Group *group)
     json_object_set_int_member(record, "memory_kib", info.memory_kib);
     json_object_set_int_member(record, "cpu_time_us", info.cpu_time_us);
     json_object_set_string_member(record, "current_task", task);
+    json_object_set_array_member(record, "settings", settings_lines(info.settings));
     json_object_set_array_member(record, "members", members);
     return record_node(record);
 }

@@ -159,7 +159,7 @@ typedef struct {
     guint tier; /* as above; members of one tier are worked on side by side */
     char *member;
     char *uuid;
-    char *steps; /* "build, start" */
+    char *steps; /* "build and start" */
     char *ready; /* the probe that is then waited for, "" if none */
 } DomgrpPlanStep;
 
