@@ -4,7 +4,8 @@
 
 Usage: run.py DOMGRP DOMGRPD_SIM FILE. Prints TAP, one line a command.
 
-    $ COMMAND       a line for sh, in the folder files/; "domgrp" reaches the test's daemon
+    $ COMMAND       a line for sh, in the folder files/; "domgrp" reaches the test's daemon, "later"
+                    does so in the background and puts into $TMP/later what it prints
     TEXT            what it prints, standard error too; "~ REGEX" stands for a line that matches
     % COMMAND       likewise, on a terminal; TEXT is what its screen shows at the end
     ? STATUS        its exit status, 0 if not said
@@ -26,7 +27,9 @@ import sys
 import tempfile
 import termios
 
-SHELL = 'domgrp() { "$DOMGRP" --socket "$SOCKET" "$@"; }\n'
+SHELL = """domgrp() { "$DOMGRP" --socket "$SOCKET" "$@"; }
+later() { "$DOMGRP" --socket "$SOCKET" "$@" > "$TMP/later" 2>&1 & }
+"""
 
 
 class Daemon:
