@@ -17,6 +17,9 @@ typedef enum {
     OPTION_FALLBACK = 1 << 4,
     OPTION_COUNT = 1 << 5,
     OPTION_HELP_FORMS = 1 << 6,
+    OPTION_QUEUE = 1 << 7,
+    OPTION_ON_FAILURE = 1 << 8,
+    OPTION_DRY_RUN = 1 << 9,
 } CommandOptions;
 
 /* One run of the program. */
@@ -27,10 +30,10 @@ typedef struct {
 
     gboolean json;
     gboolean quiet;
-    gboolean wait;
-    int timeout_s; /* 0: none given */
-    gboolean fallback;
-    int count; /* 0: none given */
+    DomgrpOptions how;  /* of an operation */
+    char *on_failure;   /* what how.on_failure points to */
+    const char *domain; /* of a join; NULL where it is not known */
+    int count;          /* 0: none given */
     gboolean all, roff, completion;
 } Cli;
 
@@ -60,8 +63,8 @@ char *command_synopsis(const Command *command);
 
 void help_print(void);
 void help_print_command(const Command *command);
-/* The options of @command, one a line: for options.c's rows. */
-typedef void (*OptionTell)(gpointer data, const char *flag, const char *argument, const char *help);
+/* An option: "-t SEC" for synopses, "-t, --timeout SEC" for lists, and what it does. */
+typedef void (*OptionTell)(gpointer data, const char *brief, const char *full, const char *help);
 void command_options(const Command *command, OptionTell tell, gpointer data);
 
 /* -- progress (progress.c) -- */
@@ -72,12 +75,29 @@ void command_options(const Command *command, OptionTell tell, gpointer data);
  */
 typedef struct {
     gboolean drawn; /* standard error is a terminal, and so on */
+    gboolean told;  /* what became of the members is told if the task fails */
     guint lines;    /* drawn last */
 } Progress;
 
 void progress_begin(Progress *progress, const Cli *cli);
 /* A DomgrpProgress; @data is a Progress. */
 void progress_draw(const DomgrpTask *task, gpointer data);
+/* @task has failed: tells what became of every member, in place of what was drawn. */
+void progress_fail(const Progress *progress, const DomgrpTask *task);
+
+/* -- tasks (outcome.c) -- */
+
+#define TASK_ID_LEAST 8 /* characters of a task's id that are shown in its place */
+
+/* "start"; borrowed. */
+const char *task_operation(const DomgrpTask *task);
+/* "queued", "running", "done", "failed", "cancelled". */
+const char *task_state(const DomgrpTask *task);
+/* What happens to a member, or became of it; free with g_free(). */
+char *task_member_line(const DomgrpTaskMember *member);
+/* Follows the task to its end and tells it; its failure is the error. */
+gboolean task_follow(const Cli *cli, DomgrpConnection *connection, const char *reference,
+                     GError **error);
 
 /* -- what commands do -- */
 
@@ -92,10 +112,13 @@ gboolean cmd_unpause(Cli *cli, GError **error);
 gboolean cmd_join(Cli *cli, GError **error);
 gboolean cmd_list(Cli *cli, GError **error);
 gboolean cmd_info(Cli *cli, GError **error);
+gboolean cmd_task(Cli *cli, GError **error);
 gboolean cmd_events(Cli *cli, GError **error);
 gboolean cmd_help(Cli *cli, GError **error);
 
 /* Prints @node for machines. */
 void print_json(JsonNode *node);
+/* Likewise; takes @array. */
+void print_json_array(JsonArray *array);
 
 #endif

@@ -48,11 +48,15 @@ static void task_add(GString *line, JsonObject *task)
     const char *status = text_of(task, "status");
     g_string_append_printf(line, "%s: %s ", text_of(task, "group_name"),
                            dot == NULL ? text_of(task, "name_label") : dot + 1);
-    if (strcmp(status, "pending") == 0)
+    if (json_object_get_boolean_member_with_default(task, "queued", FALSE))
+        g_string_append(line, "queued");
+    else if (strcmp(status, "pending") == 0)
         g_string_append_printf(
             line, "%.0f %%", 100 * json_object_get_double_member_with_default(task, "progress", 0));
     else
-        g_string_append(line, strcmp(status, "success") == 0 ? "done" : "failed");
+        g_string_append(line, strcmp(status, "success") == 0   ? "done"
+                              : strcmp(status, "failure") == 0 ? "failed"
+                                                               : status);
     members_add(line, task);
 }
 

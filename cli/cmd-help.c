@@ -20,25 +20,33 @@ void help_print(void)
          "    members = [ \"db.cfg\", \"web.cfg\", \"mail.cfg\" ]");
 }
 
-static void option_print(gpointer data, const char *flag, const char *argument, const char *help)
+static void option_measure(gpointer data, const char *brief, const char *full, const char *help)
 {
-    g_autofree char *left = g_strdup_printf("%s %s", flag, argument == NULL ? "" : argument);
-    printf("  %-8s %s\n", left, help);
+    int *width = data;
+    *width = MAX(*width, (int)strlen(full));
+}
+
+static void option_print(gpointer data, const char *brief, const char *full, const char *help)
+{
+    const int *width = data;
+    printf("  %-*s  %s\n", *width, full, help);
 }
 
 static void example_print(const char *example)
 {
     g_auto(GStrv) lines = g_strsplit(example, "\n", -1);
-    for (guint i = 0; lines[i] != NULL && *lines[i] != '\0'; i++)
-        printf("  %s%s\n", i == 0 ? "# " : "", lines[i]);
+    for (guint i = 0; lines[i + 1] != NULL; i++)
+        printf("%s%s\n", i == 0 ? "  # " : *lines[i] == '\0' ? "" : "  ", lines[i]);
 }
 
 void help_print_command(const Command *command)
 {
+    int width = 0;
     g_autofree char *synopsis = command_synopsis(command);
     printf("usage: domgrp %s\n\n%s\n", synopsis, command->description);
-    command_options(command, option_print, NULL);
-    if (command->options != 0 && command->options != OPTION_HELP_FORMS)
+    command_options(command, option_measure, &width);
+    command_options(command, option_print, &width);
+    if (width > 0)
         puts("");
     puts("Example:");
     example_print(command->example);
@@ -59,8 +67,10 @@ static void roff_text(const char *text)
 {
     g_auto(GStrv) lines = g_strsplit(text, "\n", -1);
     for (guint i = 0; lines[i] != NULL; i++) {
-        if (*lines[i] == '\0')
+        if (*lines[i] == '\0') {
+            fputs(lines[i + 1] == NULL ? "" : ".sp\n", stdout);
             continue;
+        }
         if (*lines[i] == '.' || *lines[i] == '\'')
             fputs("\\&", stdout);
         for (const char *c = lines[i]; *c != '\0'; c++) {
@@ -78,10 +88,9 @@ static void roff_text(const char *text)
     }
 }
 
-static void option_roff(gpointer data, const char *flag, const char *argument, const char *help)
+static void option_roff(gpointer data, const char *brief, const char *full, const char *help)
 {
-    g_autofree char *line = g_strdup_printf("%s%s%s: %s.", flag, argument == NULL ? "" : " ",
-                                            argument == NULL ? "" : argument, help);
+    g_autofree char *line = g_strdup_printf("%s: %s.", full, help);
     puts(".br");
     roff_text(line);
 }
@@ -129,6 +138,12 @@ static void help_print_completion(void)
         printf("%s%s", command == commands ? "" : " ", command->name);
     puts("\" -- \"$word\")) ;;\n"
          "    create|grp-create) COMPREPLY=($(compgen -f -- \"$word\")) ;;\n"
+         "    task) COMPREPLY=($(compgen -W \"list show follow wait cancel\" -- \"$word\")) ;;\n"
+         "    show|follow|wait|cancel)\n"
+         "        COMPREPLY=($(compgen -W \"$(domgrp task list 2> /dev/null | awk 'NR > 1 { print "
+         "$1 "
+         "}')\" \\\n"
+         "                    -- \"$word\")) ;;\n"
          "    events) ;;\n"
          "    *) COMPREPLY=($(compgen -W \"$(domgrp list 2> /dev/null | awk 'NR > 1 { print $1 "
          "}')\" \\\n"

@@ -4,6 +4,19 @@
 
 #include <stdio.h>
 
+void print_json(JsonNode *node)
+{
+    g_autofree char *text = json_to_string(node, TRUE);
+    puts(text);
+}
+
+void print_json_array(JsonArray *array)
+{
+    g_autoptr(JsonNode) node = json_node_new(JSON_NODE_ARRAY);
+    json_node_take_array(node, array);
+    print_json(node);
+}
+
 static guint members_with_domain(const DomgrpGroup *group)
 {
     guint n = 0;
@@ -22,22 +35,21 @@ static void list_row(const DomgrpGroup *group)
            group->memory_kib / 1024, group->state, group->cpu_time_us / 1e6);
 }
 
-static void list_print(const Cli *cli, GPtrArray *groups)
+static void list_print(GPtrArray *groups)
 {
-    if (!cli->json)
-        printf("%-40s %5s %7s %5s %-10s %10s\n", "Name", "ID", "Members", "Mem", "State",
-               "Time(s)");
+    printf("%-40s %5s %7s %5s %-10s %10s\n", "Name", "ID", "Members", "Mem", "State", "Time(s)");
+    for (guint i = 0; i < groups->len; i++)
+        list_row(groups->pdata[i]);
+}
+
+static void list_print_json(GPtrArray *groups)
+{
     JsonArray *records = json_array_new();
     for (guint i = 0; i < groups->len; i++) {
         const DomgrpGroup *group = groups->pdata[i];
         json_array_add_element(records, json_node_ref(group->record));
-        if (!cli->json)
-            list_row(group);
     }
-    g_autoptr(JsonNode) node = json_node_new(JSON_NODE_ARRAY);
-    json_node_take_array(node, records);
-    if (cli->json)
-        print_json(node);
+    print_json_array(records);
 }
 
 gboolean cmd_list(Cli *cli, GError **error)
@@ -57,7 +69,10 @@ gboolean cmd_list(Cli *cli, GError **error)
     }
     if (groups == NULL)
         return FALSE;
-    list_print(cli, groups);
+    if (cli->json)
+        list_print_json(groups);
+    else
+        list_print(groups);
     return TRUE;
 }
 
@@ -84,6 +99,8 @@ static void info_print(const DomgrpGroup *group, const DomgrpTask *task)
     printf("time     %.1f s\n", group->cpu_time_us / 1e6);
     if (task != NULL)
         printf("task     %s, %.0f %%\n", task->name, task->progress * 100);
+    for (guint i = 0; group->settings[i] != NULL; i++)
+        printf("%-8s %s\n", i == 0 ? "settings" : "", group->settings[i]);
     if (group->n_members == 0)
         return;
     printf("\n%-40s %5s %5s %5s %-10s %10s  %s\n", "Member", "ID", "Mem", "VCPUs", "State",

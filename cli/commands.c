@@ -2,28 +2,42 @@
 /* The one table of commands. Help, man page and completion are printed from it. */
 #include "cli.h"
 
-#define OPERATION (OPTION_JSON | OPTION_QUIET)
-#define CLEAN (OPTION_WAIT | OPTION_TIMEOUT | OPTION_FALLBACK | OPERATION)
+#define TOLD (OPTION_JSON | OPTION_QUIET)
+#define CREATE (OPTION_ON_FAILURE | OPTION_DRY_RUN | TOLD)
+#define OPERATION (OPTION_QUEUE | OPTION_DRY_RUN | TOLD)
+#define MEMBERS (OPTION_ON_FAILURE | OPERATION)
+#define CLEAN                                                                                      \
+    (OPTION_ON_FAILURE | OPTION_WAIT | OPTION_TIMEOUT | OPTION_FALLBACK | OPTION_DRY_RUN | TOLD)
 
 const Command commands[] = {
-    {"create", "FILE", 1, 1, OPERATION, "define a group by a group file and start it",
+    {"create", "FILE", 1, 1, CREATE, "define a group by a group file and start it",
      "Reads the group file FILE, domgrp.cfg(5), and the xl.cfg(5) files of its members, defines\n"
-     "the group and starts all members. The texts are kept: the files are not needed again. If\n"
-     "anything fails, neither the group nor any of its domains is left behind.\n",
+     "the group and starts all members, each when those that it needs are ready. The texts are\n"
+     "kept: the files are not needed again. If anything fails, neither the group nor any of its\n"
+     "domains is left behind, unless the file or --on-failure says otherwise.\n",
      "domgrp create shop.cfg\ncreated shop: 3 members run\n", cmd_create},
-    {"start", "GROUP", 1, 1, OPERATION, "start the members that do not run",
-     "Starts the members of a defined group that do not run, each as the machine it always was:\n"
-     "with its UUID and its MAC addresses.\n",
-     "domgrp start shop\nstarted shop: 3 members run\n", cmd_start},
+    {"start", "GROUP", 1, 1, MEMBERS, "start the members that do not run",
+     "Starts the members of a defined group that do not run, each when those that it needs are\n"
+     "ready, and each as the machine it always was: with its UUID and its MAC addresses.\n",
+     "domgrp start --dry-run shop\n"
+     "start of shop would do this, on failure rollback; nothing was done\n"
+     "\n"
+     "Tier Member                         Steps                Then waits for\n"
+     "   1 db                             build and start      tcp 10.0.0.5:5432\n"
+     "   2 web                            build and start      -\n"
+     "   2 mail                           build and start      exec /etc/xen/check-mail\n",
+     cmd_start},
     {"shutdown", "GROUP", 1, 1, CLEAN, "ask the members to shut down",
-     "Asks every member that runs to shut down. Without -w it returns when the daemon has taken\n"
-     "the task; with -w it returns when all have ended.\n",
+     "Asks every member that runs to shut down, each before those that it needs. Without -w it\n"
+     "returns when the daemon has taken the task; with -w it returns when all have ended. A "
+     "member\n"
+     "that does not end in time is left or destroyed, as the group file says.\n",
      "domgrp shutdown -w shop\nshut down shop: 3 members are stopped\n", cmd_shutdown},
     {"reboot", "GROUP", 1, 1, CLEAN, "ask the members to reboot",
      "Asks every member that runs to reboot. Without -w it returns when the daemon has taken the\n"
      "task; with -w it returns when all run again.\n",
      "domgrp reboot -w shop\nrebooted shop: 3 members run\n", cmd_reboot},
-    {"destroy", "GROUP", 1, 1, OPERATION, "end the members' domains at once",
+    {"destroy", "GROUP", 1, 1, MEMBERS, "end the members' domains at once",
      "Destroys the domains of all members without asking their guests, as if the power failed.\n"
      "The group stays defined and can be started again.\n",
      "domgrp destroy shop\ndestroyed shop: 3 members are stopped\n", cmd_destroy},
@@ -57,6 +71,21 @@ const Command commands[] = {
     {"info", "GROUP", 1, 1, OPTION_JSON, "show a group and its members",
      "Shows all that is known of a group, and its members, a line each.\n", "domgrp info shop\n",
      cmd_info},
+    {"task", "VERB [ID]", 1, 2, TOLD, "list, show, follow, await and cancel operations",
+     "Every operation on a group is a task of the daemon, which goes on whatever becomes of the\n"
+     "command that began it. An ID may be shortened as long as it names one task.\n"
+     "\n"
+     "  list       tasks, newest first: id, operation, group, state, progress, when it began\n"
+     "  show ID    all that is known of it: policy, members with their tiers and outcomes\n"
+     "  follow ID  what the command that began it shows, and the task's exit status\n"
+     "  wait ID    nothing until it has ended, then the task's exit status\n"
+     "  cancel ID  ends it if it waits for another; one that runs does what its policy says of a\n"
+     "             failure: it is undone, or goes no further\n",
+     "domgrp task list\n"
+     "Task     Operation Group                          State     Progress  Began\n"
+     "1b4e28ba shutdown  shop                           queued         0 %  2026-03-02 14:03:07\n"
+     "7d444840 start     shop                           running       33 %  2026-03-02 14:03:05\n",
+     cmd_task},
     {"events", "", 0, 0, OPTION_JSON | OPTION_COUNT, "show what happens to groups",
      "Prints a line for each change of a group or a task until it is interrupted. With --json a\n"
      "line is an event of the API.\n",

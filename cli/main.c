@@ -38,7 +38,11 @@ static gboolean run_command(const char *socket, int argc, char **argv, GError **
     gboolean help;
     Cli cli = {.socket = socket};
     const Command *command = command_lookup(argv[0], error);
-    if (command == NULL || !command_parse(command, &cli, &argc, &argv, &help, error))
+    if (command == NULL)
+        return FALSE;
+    gboolean parsed = command_parse(command, &cli, &argc, &argv, &help, error);
+    g_autofree char *on_failure = cli.on_failure;
+    if (!parsed)
         return FALSE;
     if (help) {
         help_print_command(command);

@@ -10,17 +10,28 @@ static const struct {
     GOptionEntry entry; /* arg_data is set for each run; without a help it is hidden */
     size_t offset;      /* in Cli */
 } rows[] = {
+    {OPTION_ON_FAILURE,
+     {"on-failure", 0, 0, G_OPTION_ARG_STRING, NULL,
+      "when a member fails: undo all, go on with others, or stop", "rollback|continue|stop"},
+     offsetof(Cli, on_failure)},
     {OPTION_WAIT,
-     {"wait", 'w', 0, G_OPTION_ARG_NONE, NULL, "wait until it has ended", NULL},
-     offsetof(Cli, wait)},
+     {"wait", 'w', 0, G_OPTION_ARG_NONE, NULL,
+      "wait for what runs on the group, then until this has ended", NULL},
+     offsetof(Cli, how.wait)},
+    {OPTION_QUEUE,
+     {"wait", 'w', 0, G_OPTION_ARG_NONE, NULL, "wait for what runs on the group", NULL},
+     offsetof(Cli, how.wait)},
+    {OPTION_DRY_RUN,
+     {"dry-run", 0, 0, G_OPTION_ARG_NONE, NULL, "say what would be done, and do nothing", NULL},
+     offsetof(Cli, how.dry_run)},
     {OPTION_TIMEOUT,
-     {"timeout", 't', 0, G_OPTION_ARG_INT, NULL, "give up on a member after SEC seconds (300)",
-      "SEC"},
-     offsetof(Cli, timeout_s)},
+     {"timeout", 't', 0, G_OPTION_ARG_INT, NULL,
+      "give up on a member after SEC seconds (its own, or 300)", "SEC"},
+     offsetof(Cli, how.timeout_s)},
     {OPTION_FALLBACK,
      {"fallback", 'F', 0, G_OPTION_ARG_NONE, NULL, "use ACPI where a guest has no PV drivers",
       NULL},
-     offsetof(Cli, fallback)},
+     offsetof(Cli, how.fallback)},
     {OPTION_COUNT,
      {"count", 'n', 0, G_OPTION_ARG_INT, NULL, "end after N events", "N"},
      offsetof(Cli, count)},
@@ -43,18 +54,25 @@ void command_options(const Command *command, OptionTell tell, gpointer data)
 {
     for (guint i = 0; i < G_N_ELEMENTS(rows); i++) {
         const GOptionEntry *entry = &rows[i].entry;
+        const char *argument = entry->arg_description == NULL ? "" : entry->arg_description;
         if (!(command->options & rows[i].option) || entry->description == NULL)
             continue;
-        g_autofree char *flag = entry->short_name == 0 ? g_strdup_printf("--%s", entry->long_name)
-                                                       : g_strdup_printf("-%c", entry->short_name);
-        tell(data, flag, entry->arg_description, entry->description);
+        if (entry->short_name == 0) {
+            g_autofree char *form = g_strdup_printf("--%s%s%s", entry->long_name,
+                                                    *argument == '\0' ? "" : "=", argument);
+            tell(data, form, form, entry->description);
+            continue;
+        }
+        g_autofree char *brief = g_strdup_printf("-%c %s", entry->short_name, argument);
+        g_autofree char *full =
+            g_strdup_printf("-%c, --%s %s", entry->short_name, entry->long_name, argument);
+        tell(data, g_strchomp(brief), g_strchomp(full), entry->description);
     }
 }
 
-static void synopsis_add(gpointer data, const char *flag, const char *argument, const char *help)
+static void synopsis_add(gpointer data, const char *brief, const char *full, const char *help)
 {
-    g_string_append_printf(data, " [%s%s%s]", flag, argument == NULL ? "" : " ",
-                           argument == NULL ? "" : argument);
+    g_string_append_printf(data, " [%s]", brief);
 }
 
 char *command_synopsis(const Command *command)
@@ -127,9 +145,26 @@ static void fail_usage(const Command *command, const char *what, GError **error)
     g_set_error(error, DOMGRP_ERROR, DOMGRP_ERROR_USAGE, "%s; use: domgrp %s", what, synopsis);
 }
 
+/* The policies are those that the option's argument lists: "a|b|c". */
+static gboolean policy_check(const Command *command, const char *policy, GError **error)
+{
+    guint row = 0;
+    while (rows[row].option != OPTION_ON_FAILURE)
+        row++;
+    g_auto(GStrv) choices = g_strsplit(rows[row].entry.arg_description, "|", -1);
+    if (policy == NULL || g_strv_contains((const char *const *)choices, policy))
+        return TRUE;
+    g_autofree char *what = g_strdup_printf("\"%.40s\" is no policy: it is %s", policy,
+                                            rows[row].entry.arg_description);
+    fail_usage(command, what, error);
+    return FALSE;
+}
+
 static gboolean values_check(const Command *command, const Cli *cli, GError **error)
 {
-    if (cli->timeout_s < 0 || cli->timeout_s > 86400) {
+    if (!policy_check(command, cli->on_failure, error))
+        return FALSE;
+    if (cli->how.timeout_s > 86400) { /* or below zero */
         fail_usage(command, "the time-out is to be from 1 to 86400 seconds", error);
         return FALSE;
     }
@@ -182,6 +217,7 @@ gboolean command_parse(const Command *command, Cli *cli, int *argc, char ***argv
     int skip = *argc > 1 && strcmp((*argv)[1], "--") == 0 ? 2 : 1;
     cli->arguments = *argv + MIN(skip, *argc);
     cli->n_arguments = *argc - MIN(skip, *argc);
+    cli->how.on_failure = cli->on_failure;
     *ret_help = help;
     return help || values_check(command, cli, error);
 }

@@ -16,9 +16,8 @@
 void progress_begin(Progress *progress, const Cli *cli)
 {
     const char *terminal = g_getenv("TERM");
-    *progress = (Progress){
-        .drawn = !cli->quiet && isatty(STDERR_FILENO) && g_strcmp0(terminal, "dumb") != 0,
-    };
+    gboolean drawn = !cli->quiet && isatty(STDERR_FILENO) && g_strcmp0(terminal, "dumb") != 0;
+    *progress = (Progress){.drawn = drawn, .told = drawn || (!cli->quiet && !cli->json)};
 }
 
 static void terminal_size(guint *ret_rows, guint *ret_columns)
@@ -37,9 +36,7 @@ static void line_draw(GString *text, guint columns, const char *line)
 
 static void member_draw(GString *text, guint columns, const DomgrpTaskMember *member)
 {
-    const char *what = *member->error != '\0'   ? member->error
-                       : *member->doing != '\0' ? member->doing
-                                                : member->outcome;
+    g_autofree char *what = task_member_line(member);
     g_autofree char *ascii = g_str_to_ascii(what, "C");
     g_autofree char *line = g_strdup_printf("  %-20s %s", member->name, ascii);
     line_draw(text, columns, line);
@@ -88,4 +85,16 @@ void progress_draw(const DomgrpTask *task, gpointer data)
     g_string_append(text, "\033[J");
     fputs(text->str, stderr);
     fflush(stderr);
+}
+
+void progress_fail(const Progress *progress, const DomgrpTask *task)
+{
+    if (!progress->told || domgrp_error_exit(domgrp_error_code(task->error)) == DOMGRP_EXIT_REFUSED)
+        return;
+    if (progress->lines > 0)
+        fprintf(stderr, "\033[%uA\r\033[J", progress->lines);
+    for (guint i = 0; i < task->n_members; i++) {
+        g_autofree char *line = task_member_line(&task->members[i]);
+        fprintf(stderr, "  %-20s %s\n", task->members[i].name, line);
+    }
 }

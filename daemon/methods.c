@@ -91,6 +91,25 @@ static JsonNode *task_reference(Operation *operation)
     return record_string(info.uuid);
 }
 
+/* The options that may be parameter @index; what a method does not take was refused before. */
+static gboolean options_read(ApiCall *call, guint index, EngineOptions *ret_options, GError **error)
+{
+    EngineOptions options = {0};
+    JsonNode *node = api_call_param(call, index);
+    JsonObject *object = node == NULL ? NULL : json_node_get_object(node);
+    if (object != NULL) {
+        const char *policy = json_object_get_string_member_with_default(object, "on_failure", NULL);
+        if (policy != NULL && !domgrp_policy_parse(policy, &options.policy, error))
+            return FALSE;
+        options.timeout_s = json_object_get_int_member_with_default(object, "timeout", 0);
+        options.fallback = json_object_get_boolean_member_with_default(object, "fallback", FALSE);
+        options.wait = json_object_get_boolean_member_with_default(object, "wait", FALSE);
+        options.dry_run = json_object_get_boolean_member_with_default(object, "dry_run", FALSE);
+    }
+    *ret_options = options;
+    return TRUE;
+}
+
 /* A client that read a file otherwise than the daemon does is not believed. */
 static gboolean definition_agrees(JsonObject *definition, const GroupFile *file)
 {
@@ -109,7 +128,7 @@ static gboolean definition_agrees(JsonObject *definition, const GroupFile *file)
 }
 
 static Operation *definition_create(Api *api, JsonObject *definition, const GroupFile *file,
-                                    GError **error)
+                                    const EngineOptions *options, GError **error)
 {
     JsonArray *members = json_object_get_array_member(definition, "members");
     g_autofree EngineMemberFile *files = g_new0(EngineMemberFile, file->n_members);
@@ -127,7 +146,7 @@ static Operation *definition_create(Api *api, JsonObject *definition, const Grou
         .n_members = file->n_members,
         .members = files,
     };
-    return engine_create(api_engine(api), &engine_definition, NULL, error);
+    return engine_create(api_engine(api), &engine_definition, options, error);
 }
 
 static JsonNode *group_create(ApiCall *call, Api *api, GError **error)
@@ -136,7 +155,9 @@ static JsonNode *group_create(ApiCall *call, Api *api, GError **error)
     const char *name = json_object_get_string_member(definition, "name_label");
     const char *text = json_object_get_string_member(definition, "text");
     g_autoptr(GroupFile) file = NULL;
-    if (!group_file_parse(text, strlen(text), name, &file, error))
+    EngineOptions options;
+    if (!options_read(call, 1, &options, error) ||
+        !group_file_parse(text, strlen(text), name, &file, error))
         return NULL;
     if (!definition_agrees(definition, file)) {
         g_set_error(error, DOMGRP_ERROR, DOMGRP_ERROR_VALUE,
@@ -148,18 +169,14 @@ static JsonNode *group_create(ApiCall *call, Api *api, GError **error)
                     "the directory of %s is not an absolute path", name);
         return NULL;
     }
-    return task_reference(definition_create(api, definition, file, error));
+    return task_reference(definition_create(api, definition, file, &options, error));
 }
 
 static JsonNode *operate(ApiCall *call, Api *api, OperationKind kind, GError **error)
 {
-    EngineOptions options = {0};
-    JsonNode *node = api_call_param(call, 1);
-    if (node != NULL) {
-        JsonObject *object = json_node_get_object(node);
-        options.timeout_s = json_object_get_int_member_with_default(object, "timeout", 0);
-        options.fallback = json_object_get_boolean_member_with_default(object, "fallback", FALSE);
-    }
+    EngineOptions options;
+    if (!options_read(call, 1, &options, error))
+        return NULL;
     return task_reference(
         engine_operate(api_engine(api), kind, api_call_string(call, 0), &options, error));
 }
@@ -201,8 +218,11 @@ static JsonNode *group_destroy(ApiCall *call, Api *api, GError **error)
 
 static JsonNode *group_join(ApiCall *call, Api *api, GError **error)
 {
+    EngineOptions options;
+    if (!options_read(call, 2, &options, error))
+        return NULL;
     return task_reference(engine_join(api_engine(api), api_call_string(call, 0),
-                                      api_call_string(call, 1), NULL, error));
+                                      api_call_string(call, 1), &options, error));
 }
 
 /* -- tasks, events, the host -- */
@@ -224,6 +244,12 @@ static JsonNode *task_get_record(ApiCall *call, Api *api, GError **error)
     Operation *operation =
         engine_operation_lookup(api_engine(api), api_call_string(call, 0), error);
     return operation == NULL ? NULL : record_of_task(operation);
+}
+
+static JsonNode *task_cancel(ApiCall *call, Api *api, GError **error)
+{
+    return engine_cancel(api_engine(api), api_call_string(call, 0), error) ? record_string("")
+                                                                           : NULL;
 }
 
 static JsonNode *event_from(ApiCall *call, Api *api, GError **error)
@@ -249,11 +275,6 @@ static const RpcField login_params[] = {
     {"password", RPC_STRING, .help = "ignored"},
     {"version", RPC_STRING, .optional = TRUE, .help = "ignored"},
     {"originator", RPC_STRING, .optional = TRUE, .help = "ignored"},
-    {NULL},
-};
-
-static const RpcField group_params[] = {
-    {"group", RPC_STRING, .help = "reference or name of a group"},
     {NULL},
 };
 
@@ -283,27 +304,62 @@ static const RpcField definition_fields[] = {
     {NULL},
 };
 
+#define ON_FAILURE                                                                                 \
+    {                                                                                              \
+        "on_failure", RPC_STRING, .optional = TRUE,                                                \
+                                  .help = "\"rollback\", \"continue\" or \"stop\" when a member "  \
+                                          "fails; none: as the group says"                         \
+    }
+#define WAIT                                                                                       \
+    {                                                                                              \
+        "wait", RPC_BOOLEAN,                                                                       \
+            .optional = TRUE,                                                                      \
+            .help = "wait for the operation that runs on the group, instead of `GROUP_BUSY`"       \
+    }
+#define DRY_RUN                                                                                    \
+    {                                                                                              \
+        "dry_run", RPC_BOOLEAN, .optional = TRUE,                                                  \
+                                .help = "change nothing: the task's result is what would be done"  \
+    }
+
+static const RpcField create_option_fields[] = {ON_FAILURE, DRY_RUN, {NULL}};
+static const RpcField operate_option_fields[] = {ON_FAILURE, WAIT, DRY_RUN, {NULL}};
+static const RpcField group_option_fields[] = {WAIT, DRY_RUN, {NULL}};
+
+static const RpcField clean_option_fields[] = {
+    {"timeout", RPC_INTEGER, .optional = TRUE, .max = 86400,
+     .help = "seconds for each member to end; 0 or none: its own, else 300"},
+    {"fallback", RPC_BOOLEAN, .optional = TRUE, .help = "use ACPI where a guest has no PV drivers"},
+    ON_FAILURE,
+    WAIT,
+    DRY_RUN,
+    {NULL},
+};
+
+#define GROUP                                                                                      \
+    {                                                                                              \
+        "group", RPC_STRING, .help = "reference or name of a group"                                \
+    }
+#define OPTIONS(table)                                                                             \
+    {                                                                                              \
+        "options", RPC_OBJECT, .optional = TRUE, .fields = table, .help = "how to do it"           \
+    }
+
+static const RpcField group_params[] = {GROUP, {NULL}};
+static const RpcField group_operate_params[] = {GROUP, OPTIONS(group_option_fields), {NULL}};
+static const RpcField operate_params[] = {GROUP, OPTIONS(operate_option_fields), {NULL}};
+static const RpcField clean_params[] = {GROUP, OPTIONS(clean_option_fields), {NULL}};
+
 static const RpcField create_params[] = {
     {"definition", RPC_OBJECT, .fields = definition_fields, .help = "what domgrp.cfg(5) says"},
-    {NULL},
-};
-
-static const RpcField option_fields[] = {
-    {"timeout", RPC_INTEGER, .optional = TRUE, .max = 86400,
-     .help = "seconds for each member to end; 0 or none: 300"},
-    {"fallback", RPC_BOOLEAN, .optional = TRUE, .help = "use ACPI where a guest has no PV drivers"},
-    {NULL},
-};
-
-static const RpcField clean_params[] = {
-    {"group", RPC_STRING, .help = "reference or name of a group"},
-    {"options", RPC_OBJECT, .optional = TRUE, .fields = option_fields, .help = "how to ask"},
+    OPTIONS(create_option_fields),
     {NULL},
 };
 
 static const RpcField join_params[] = {
-    {"group", RPC_STRING, .help = "reference or name of a group"},
+    GROUP,
     {"domain", RPC_STRING, .help = "name, domid or UUID of a running domain"},
+    OPTIONS(group_option_fields),
     {NULL},
 };
 
@@ -341,27 +397,32 @@ static const Method methods[] = {
      "Finds groups by name: one or none, for names are unique.", group_get_by_name_label},
 
     {"Async.domain_group.create", RIGHT_OPERATE, create_params, TASK,
-     "Defines a group and starts it; if anything fails, neither is left.", group_create},
-    {"Async.domain_group.start", RIGHT_OPERATE, group_params, TASK,
+     "Defines a group and starts it; if anything fails, neither is left unless the policy says so.",
+     group_create},
+    {"Async.domain_group.start", RIGHT_OPERATE, operate_params, TASK,
      "Starts the members that do not run.", group_start},
     {"Async.domain_group.clean_shutdown", RIGHT_OPERATE, clean_params, TASK,
      "Asks the members to shut down and waits until they have.", group_clean_shutdown},
     {"Async.domain_group.clean_reboot", RIGHT_OPERATE, clean_params, TASK,
      "Asks the members to reboot and waits until they run again.", group_clean_reboot},
-    {"Async.domain_group.hard_shutdown", RIGHT_OPERATE, group_params, TASK,
+    {"Async.domain_group.hard_shutdown", RIGHT_OPERATE, operate_params, TASK,
      "Destroys the members' domains; the group stays defined.", group_hard_shutdown},
-    {"Async.domain_group.pause", RIGHT_OPERATE, group_params, TASK,
+    {"Async.domain_group.pause", RIGHT_OPERATE, group_operate_params, TASK,
      "Stops all members at once; the task's result says over which time.", group_pause},
-    {"Async.domain_group.unpause", RIGHT_OPERATE, group_params, TASK,
+    {"Async.domain_group.unpause", RIGHT_OPERATE, group_operate_params, TASK,
      "Lets the members of a paused group run.", group_unpause},
     {"Async.domain_group.join", RIGHT_OPERATE, join_params, TASK,
      "Moves a running domain into the group, for good.", group_join},
-    {"Async.domain_group.destroy", RIGHT_OPERATE, group_params, TASK,
+    {"Async.domain_group.destroy", RIGHT_OPERATE, group_operate_params, TASK,
      "Forgets a group that does not run.", group_destroy},
 
     {"task.get_all_records", RIGHT_READ, no_params, "map of reference to record",
      "Describes the tasks that run and the last ones that ended.", task_get_all_records},
     {"task.get_record", RIGHT_READ, task_params, "record", "Describes one task.", task_get_record},
+    {"task.cancel", RIGHT_OPERATE, task_params, "\"\"",
+     "Ends a task that waits for another, or lets one that runs do what its policy says of a\n"
+     "failure; it ends a little later, with `CANCELLED`.",
+     task_cancel},
     {"event.from", RIGHT_READ, from_params, "{\"events\", \"snapshot\", \"token\"}",
      "Returns what is newer than the token, waiting for it if need be. With \"snapshot\" true the\n"
      "events are all there is and what was known before is void.",

@@ -54,6 +54,18 @@ static char *operation_reference(const Operation *operation)
     return g_strdup(info.uuid);
 }
 
+/* A line "key value" each; of default groups there is nothing to say. */
+static JsonArray *settings_lines(const DomgrpSettings *settings)
+{
+    JsonArray *lines = json_array_new();
+    g_autofree char *text = settings == NULL ? g_strdup("") : domgrp_settings_to_text(settings);
+    g_auto(GStrv) each = g_strsplit(text, "\n", -1);
+    for (guint i = 0; each[i] != NULL; i++)
+        if (*each[i] != '\0')
+            json_array_add_string_element(lines, each[i]);
+    return lines;
+}
+
 JsonNode *record_of_group(const Group *group)
 {
     GroupInfo info;
@@ -73,8 +85,14 @@ JsonNode *record_of_group(const Group *group)
     json_object_set_int_member(record, "memory_kib", info.memory_kib);
     json_object_set_int_member(record, "cpu_time_us", info.cpu_time_us);
     json_object_set_string_member(record, "current_task", task);
+    json_object_set_array_member(record, "settings", settings_lines(info.settings));
     json_object_set_array_member(record, "members", members);
     return record_node(record);
+}
+
+static const char *text_of(const char *text)
+{
+    return text == NULL ? "" : text;
 }
 
 static JsonNode *record_of_task_member(const OperationMember *member)
@@ -83,40 +101,91 @@ static JsonNode *record_of_task_member(const OperationMember *member)
     json_object_set_string_member(record, "uuid", member->uuid);
     json_object_set_string_member(record, "name_label", member->name);
     json_object_set_string_member(record, "outcome", outcome_name(member->outcome));
-    json_object_set_string_member(record, "doing", member->doing == NULL ? "" : member->doing);
+    json_object_set_int_member(record, "tier", member->tier);
+    json_object_set_string_member(record, "doing", text_of(member->doing));
+    json_object_set_string_member(record, "ready", text_of(member->ready));
+    json_object_set_string_member(record, "seen", text_of(member->seen));
     json_object_set_string_member(record, "error",
                                   member->error == NULL ? "" : member->error->message);
     return record_node(record);
 }
 
-static JsonObject *task_result(const OperationInfo *info, gboolean success)
+static void result_add_pause(JsonObject *result, const HostPause *pause)
+{
+    json_object_set_boolean_member(result, "atomic", pause->atomic);
+    json_object_set_int_member(result, "request_ns", pause->request_ns);
+    json_object_set_int_member(result, "stopped_ns", pause->stopped_ns);
+    json_object_set_int_member(result, "domains", pause->domains);
+    json_object_set_int_member(result, "vcpus", pause->vcpus);
+}
+
+static gint compare_tiers(gconstpointer a, gconstpointer b)
+{
+    const OperationMember *const *first = a, *const *second = b;
+    return (*first)->tier < (*second)->tier ? -1 : (*first)->tier > (*second)->tier;
+}
+
+/* What would be done to members, in tiers; nothing of what is done to the group as a whole. */
+static void result_add_plan(JsonObject *result, const OperationInfo *info)
+{
+    JsonArray *plan = json_array_new();
+    g_autoptr(GPtrArray) members = g_ptr_array_new();
+    for (guint i = 0; info->plan != NULL && i < info->members->len; i++)
+        g_ptr_array_add(members, info->members->pdata[i]);
+    g_ptr_array_sort(members, compare_tiers); /* stable */
+    for (guint i = 0; i < members->len; i++) {
+        const OperationMember *member = members->pdata[i];
+        JsonObject *step = json_object_new();
+        json_object_set_int_member(step, "tier", member->tier);
+        json_object_set_string_member(step, "member", member->name);
+        json_object_set_string_member(step, "uuid", member->uuid);
+        json_object_set_string_member(step, "steps", info->plan);
+        json_object_set_string_member(step, "ready", text_of(member->ready));
+        json_array_add_object_element(plan, step);
+    }
+    json_object_set_array_member(result, "plan", plan);
+    json_object_set_string_member(result, "policy", domgrp_policy_name(info->policy));
+}
+
+static JsonObject *task_result(const OperationInfo *info)
 {
     JsonObject *result = json_object_new();
-    if (info->kind != OPERATION_PAUSE || !success)
+    if (info->ended_us == 0 || info->error != NULL)
         return result;
-    json_object_set_boolean_member(result, "atomic", info->pause.atomic);
-    json_object_set_int_member(result, "request_ns", info->pause.request_ns);
-    json_object_set_int_member(result, "stopped_ns", info->pause.stopped_ns);
-    json_object_set_int_member(result, "domains", info->pause.domains);
-    json_object_set_int_member(result, "vcpus", info->pause.vcpus);
+    if (info->dry_run)
+        result_add_plan(result, info);
+    else if (info->kind == OPERATION_PAUSE)
+        result_add_pause(result, &info->pause);
     return result;
+}
+
+/* In the Xen API's words; a task that waits for its turn is pending too. */
+static const char *task_status(const OperationInfo *info)
+{
+    if (info->ended_us == 0)
+        return "pending";
+    if (info->error == NULL)
+        return "success";
+    return domgrp_error_code(info->error) == DOMGRP_ERROR_CANCELLED ? "cancelled" : "failure";
+}
+
+static JsonArray *task_error(const GError *error)
+{
+    JsonArray *info = json_array_new();
+    if (error == NULL)
+        return info;
+    json_array_add_string_element(info, domgrp_error_name(domgrp_error_code(error)));
+    json_array_add_string_element(info, error->message);
+    return info;
 }
 
 JsonNode *record_of_task(const Operation *operation)
 {
     OperationInfo info;
     operation_get_info(operation, &info);
-    gboolean ended = info.ended_us != 0;
-    gboolean success = ended && info.error == NULL;
     g_autofree char *label = g_strdup_printf("domain_group.%s", operation_kind_name(info.kind));
     g_autofree char *created = record_time(info.began_us);
     g_autofree char *finished = record_time(info.ended_us);
-
-    JsonArray *error_info = json_array_new();
-    if (info.error != NULL) {
-        json_array_add_string_element(error_info, domgrp_error_name(domgrp_error_code(info.error)));
-        json_array_add_string_element(error_info, info.error->message);
-    }
     JsonArray *members = json_array_new();
     for (guint i = 0; info.members != NULL && i < info.members->len; i++)
         json_array_add_element(members, record_of_task_member(info.members->pdata[i]));
@@ -126,16 +195,16 @@ JsonNode *record_of_task(const Operation *operation)
     json_object_set_string_member(record, "name_label", label);
     json_object_set_string_member(record, "group", info.group_uuid);
     json_object_set_string_member(record, "group_name", info.group_name);
-    json_object_set_string_member(record, "status",
-                                  !ended    ? "pending"
-                                  : success ? "success"
-                                            : "failure");
+    json_object_set_string_member(record, "status", task_status(&info));
+    json_object_set_boolean_member(record, "queued", info.queued);
+    json_object_set_boolean_member(record, "dry_run", info.dry_run);
+    json_object_set_string_member(record, "policy", domgrp_policy_name(info.policy));
     json_object_set_string_member(record, "created", created);
     json_object_set_string_member(record, "finished", finished);
     json_object_set_double_member(record, "progress", info.progress);
-    json_object_set_array_member(record, "error_info", error_info);
+    json_object_set_array_member(record, "error_info", task_error(info.error));
     json_object_set_array_member(record, "members", members);
-    json_object_set_object_member(record, "result", task_result(&info, success));
+    json_object_set_object_member(record, "result", task_result(&info));
     return record_node(record);
 }
 

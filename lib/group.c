@@ -36,6 +36,7 @@ static DomgrpGroup *group_of_record(JsonNode *node)
         .memory_kib = record_int(record, "memory_kib"),
         .cpu_time_us = record_int(record, "cpu_time_us"),
         .current_task = record_text(record, "current_task"),
+        .settings = record_texts(record_array(record, "settings")),
         .n_members = members->len,
         .members = g_new0(DomgrpMember, members->len),
         .record = node,
@@ -59,6 +60,7 @@ void domgrp_group_free(DomgrpGroup *group)
     g_free(group->name);
     g_free(group->state);
     g_free(group->current_task);
+    g_strfreev(group->settings);
     json_node_unref(group->record);
     g_free(group);
 }
@@ -69,15 +71,8 @@ GPtrArray *domgrp_group_list(DomgrpConnection *connection, GError **error)
     g_autoptr(JsonNode) result = domgrp_connection_call(connection, method, NULL, error);
     if (result == NULL || !record_check(result, method, error))
         return NULL;
-    GPtrArray *groups = g_ptr_array_new_with_free_func((GDestroyNotify)domgrp_group_free);
-    JsonObjectIter iter;
-    const char *reference;
-    JsonNode *record;
-    json_object_iter_init_ordered(&iter, json_node_get_object(result));
-    while (json_object_iter_next_ordered(&iter, &reference, &record))
-        if (JSON_NODE_HOLDS_OBJECT(record))
-            g_ptr_array_add(groups, group_of_record(json_node_ref(record)));
-    return groups;
+    return record_map(json_node_get_object(result), (RecordRead)group_of_record,
+                      (GDestroyNotify)domgrp_group_free);
 }
 
 static JsonArray *params_new(const char *first)
@@ -99,10 +94,29 @@ DomgrpGroup *domgrp_group_get(DomgrpConnection *connection, const char *group, G
 
 /* -- operations -- */
 
+/* What is set and nothing else, so that an operation refuses what it does not know. */
+static JsonObject *options_to_json(const DomgrpOptions *options)
+{
+    JsonObject *object = json_object_new();
+    if (options->on_failure != NULL)
+        json_object_set_string_member(object, "on_failure", options->on_failure);
+    if (options->wait)
+        json_object_set_boolean_member(object, "wait", TRUE);
+    if (options->dry_run)
+        json_object_set_boolean_member(object, "dry_run", TRUE);
+    if (options->timeout_s != 0)
+        json_object_set_int_member(object, "timeout", options->timeout_s);
+    if (options->fallback)
+        json_object_set_boolean_member(object, "fallback", TRUE);
+    return object;
+}
+
 /* Takes @params. */
 static char *operate(DomgrpConnection *connection, const char *method, JsonArray *params,
-                     GError **error)
+                     const DomgrpOptions *options, GError **error)
 {
+    if (options != NULL)
+        json_array_add_object_element(params, options_to_json(options));
     g_autoptr(JsonNode) result = domgrp_connection_call(connection, method, params, error);
     if (result == NULL)
         return NULL;
@@ -133,71 +147,66 @@ static JsonObject *definition_of_file(const GroupFile *file)
     return definition;
 }
 
-char *domgrp_group_create(DomgrpConnection *connection, const char *path, GError **error)
+char *domgrp_group_create(DomgrpConnection *connection, const char *path,
+                          const DomgrpOptions *options, GError **error)
 {
     g_autoptr(GroupFile) file = NULL;
     if (!group_file_load(path, &file, error))
         return NULL;
     JsonArray *params = json_array_new();
     json_array_add_object_element(params, definition_of_file(file));
-    return operate(connection, "Async.domain_group.create", params, error);
+    return operate(connection, "Async.domain_group.create", params, options, error);
 }
 
-char *domgrp_group_start(DomgrpConnection *connection, const char *group, GError **error)
+char *domgrp_group_start(DomgrpConnection *connection, const char *group,
+                         const DomgrpOptions *options, GError **error)
 {
-    return operate(connection, "Async.domain_group.start", params_new(group), error);
-}
-
-static JsonArray *params_clean(const char *group, const DomgrpOptions *options)
-{
-    JsonArray *params = params_new(group);
-    if (options == NULL)
-        return params;
-    JsonObject *object = json_object_new();
-    json_object_set_int_member(object, "timeout", options->timeout_s);
-    json_object_set_boolean_member(object, "fallback", options->fallback);
-    json_array_add_object_element(params, object);
-    return params;
+    return operate(connection, "Async.domain_group.start", params_new(group), options, error);
 }
 
 char *domgrp_group_shutdown(DomgrpConnection *connection, const char *group,
                             const DomgrpOptions *options, GError **error)
 {
-    return operate(connection, "Async.domain_group.clean_shutdown", params_clean(group, options),
+    return operate(connection, "Async.domain_group.clean_shutdown", params_new(group), options,
                    error);
 }
 
 char *domgrp_group_reboot(DomgrpConnection *connection, const char *group,
                           const DomgrpOptions *options, GError **error)
 {
-    return operate(connection, "Async.domain_group.clean_reboot", params_clean(group, options),
+    return operate(connection, "Async.domain_group.clean_reboot", params_new(group), options,
                    error);
 }
 
-char *domgrp_group_destroy(DomgrpConnection *connection, const char *group, GError **error)
+char *domgrp_group_destroy(DomgrpConnection *connection, const char *group,
+                           const DomgrpOptions *options, GError **error)
 {
-    return operate(connection, "Async.domain_group.hard_shutdown", params_new(group), error);
+    return operate(connection, "Async.domain_group.hard_shutdown", params_new(group), options,
+                   error);
 }
 
-char *domgrp_group_delete(DomgrpConnection *connection, const char *group, GError **error)
+char *domgrp_group_delete(DomgrpConnection *connection, const char *group,
+                          const DomgrpOptions *options, GError **error)
 {
-    return operate(connection, "Async.domain_group.destroy", params_new(group), error);
+    return operate(connection, "Async.domain_group.destroy", params_new(group), options, error);
 }
 
-char *domgrp_group_pause(DomgrpConnection *connection, const char *group, GError **error)
+char *domgrp_group_pause(DomgrpConnection *connection, const char *group,
+                         const DomgrpOptions *options, GError **error)
 {
-    return operate(connection, "Async.domain_group.pause", params_new(group), error);
+    return operate(connection, "Async.domain_group.pause", params_new(group), options, error);
 }
 
-char *domgrp_group_unpause(DomgrpConnection *connection, const char *group, GError **error)
+char *domgrp_group_unpause(DomgrpConnection *connection, const char *group,
+                           const DomgrpOptions *options, GError **error)
 {
-    return operate(connection, "Async.domain_group.unpause", params_new(group), error);
+    return operate(connection, "Async.domain_group.unpause", params_new(group), options, error);
 }
 
 char *domgrp_group_join(DomgrpConnection *connection, const char *group, const char *domain,
-                        GError **error)
+                        const DomgrpOptions *options, GError **error)
 {
     JsonArray *params = params_new(group);
     json_array_add_string_element(params, domain);
-    return operate(connection, "Async.domain_group.join", params, error);
+    return operate(connection, "Async.domain_group.join", params, options, error);
 }

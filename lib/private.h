@@ -20,6 +20,13 @@ JsonArray *record_array(JsonObject *object, const char *key);
 JsonObject *record_object(JsonObject *object, const char *key);
 /* The objects among @array's elements, borrowed; free the array. Empty for NULL. */
 GPtrArray *record_objects(JsonArray *array);
+/* Copies of the strings among them, for g_strfreev(). */
+char **record_texts(JsonArray *array);
+
+/* An object made of a record, which it takes. */
+typedef gpointer (*RecordRead)(JsonNode *record);
+/* What @read makes of each record that is a value of @map, in its order; freed by @destroy. */
+GPtrArray *record_map(JsonObject *map, RecordRead read, GDestroyNotify destroy);
 
 /* Whether @node is an object; DAEMON otherwise. */
 gboolean record_check(JsonNode *node, const char *method, GError **error);

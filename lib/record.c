@@ -57,6 +57,31 @@ GPtrArray *record_objects(JsonArray *array)
     return objects;
 }
 
+char **record_texts(JsonArray *array)
+{
+    g_autoptr(GPtrArray) texts = g_ptr_array_new();
+    for (guint i = 0; array != NULL && i < json_array_get_length(array); i++) {
+        JsonNode *node = json_array_get_element(array, i);
+        if (JSON_NODE_HOLDS_VALUE(node) && json_node_get_value_type(node) == G_TYPE_STRING)
+            g_ptr_array_add(texts, json_node_dup_string(node));
+    }
+    g_ptr_array_add(texts, NULL);
+    return (char **)g_ptr_array_free(g_steal_pointer(&texts), FALSE);
+}
+
+GPtrArray *record_map(JsonObject *map, RecordRead read, GDestroyNotify destroy)
+{
+    GPtrArray *objects = g_ptr_array_new_with_free_func(destroy);
+    JsonObjectIter iter;
+    const char *reference;
+    JsonNode *record;
+    json_object_iter_init_ordered(&iter, map);
+    while (json_object_iter_next_ordered(&iter, &reference, &record))
+        if (JSON_NODE_HOLDS_OBJECT(record))
+            g_ptr_array_add(objects, read(json_node_ref(record)));
+    return objects;
+}
+
 gboolean record_check(JsonNode *node, const char *method, GError **error)
 {
     if (JSON_NODE_HOLDS_OBJECT(node))

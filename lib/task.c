@@ -23,8 +23,11 @@ static void member_read(JsonObject *record, DomgrpTaskMember *ret_member)
     *ret_member = (DomgrpTaskMember){
         .uuid = record_text(record, "uuid"),
         .name = record_text(record, "name_label"),
+        .tier = record_int(record, "tier"),
         .outcome = record_text(record, "outcome"),
         .doing = record_text(record, "doing"),
+        .ready = record_text(record, "ready"),
+        .seen = record_text(record, "seen"),
         .error = record_text(record, "error"),
     };
 }
@@ -40,6 +43,23 @@ static void pause_read(JsonObject *result, DomgrpPause *ret_pause)
     };
 }
 
+static void plan_read(JsonObject *result, DomgrpTask *task)
+{
+    g_autoptr(GPtrArray) steps = record_objects(record_array(result, "plan"));
+    task->n_plan = steps->len;
+    task->plan = g_new0(DomgrpPlanStep, steps->len);
+    for (guint i = 0; i < steps->len; i++) {
+        JsonObject *step = steps->pdata[i];
+        task->plan[i] = (DomgrpPlanStep){
+            .tier = record_int(step, "tier"),
+            .member = record_text(step, "member"),
+            .uuid = record_text(step, "uuid"),
+            .steps = record_text(step, "steps"),
+            .ready = record_text(step, "ready"),
+        };
+    }
+}
+
 DomgrpTask *task_of_record(JsonNode *node)
 {
     JsonObject *record = json_node_get_object(node);
@@ -52,7 +72,12 @@ DomgrpTask *task_of_record(JsonNode *node)
         .name = record_text(record, "name_label"),
         .group = record_text(record, "group"),
         .group_name = record_text(record, "group_name"),
+        .created = record_text(record, "created"),
+        .finished = record_text(record, "finished"),
+        .queued = record_flag(record, "queued"),
         .ended = strcmp(status, "pending") != 0,
+        .dry_run = record_flag(record, "dry_run"),
+        .policy = record_text(record, "policy"),
         .progress = record_double(record, "progress"),
         .error = error_of_record(record),
         .n_members = members->len,
@@ -61,9 +86,11 @@ DomgrpTask *task_of_record(JsonNode *node)
     };
     for (guint i = 0; i < members->len; i++)
         member_read(members->pdata[i], &task->members[i]);
-    if (result != NULL)
+    if (result != NULL) {
         pause_read(result, &task->pause);
-    if (strcmp(status, "failure") == 0 && task->error == NULL)
+        plan_read(result, task);
+    }
+    if (task->ended && strcmp(status, "success") != 0 && task->error == NULL)
         task->error =
             g_error_new(DOMGRP_ERROR, DOMGRP_ERROR_DAEMON,
                         "domgrpd does not say why %s of %s failed", task->name, task->group_name);
@@ -79,9 +106,21 @@ void domgrp_task_free(DomgrpTask *task)
         g_free(task->members[i].name);
         g_free(task->members[i].outcome);
         g_free(task->members[i].doing);
+        g_free(task->members[i].ready);
+        g_free(task->members[i].seen);
         g_free(task->members[i].error);
     }
+    for (guint i = 0; i < task->n_plan; i++) {
+        g_free(task->plan[i].member);
+        g_free(task->plan[i].uuid);
+        g_free(task->plan[i].steps);
+        g_free(task->plan[i].ready);
+    }
     g_free(task->members);
+    g_free(task->plan);
+    g_free(task->created);
+    g_free(task->finished);
+    g_free(task->policy);
     g_free(task->uuid);
     g_free(task->name);
     g_free(task->group);
@@ -91,15 +130,38 @@ void domgrp_task_free(DomgrpTask *task)
     g_free(task);
 }
 
+static JsonArray *params_new(const char *task)
+{
+    JsonArray *params = json_array_new();
+    json_array_add_string_element(params, task);
+    return params;
+}
+
 DomgrpTask *domgrp_task_get(DomgrpConnection *connection, const char *task, GError **error)
 {
     const char *method = "task.get_record";
-    JsonArray *params = json_array_new();
-    json_array_add_string_element(params, task);
-    g_autoptr(JsonNode) result = domgrp_connection_call(connection, method, params, error);
+    g_autoptr(JsonNode) result =
+        domgrp_connection_call(connection, method, params_new(task), error);
     if (result == NULL || !record_check(result, method, error))
         return NULL;
     return task_of_record(g_steal_pointer(&result));
+}
+
+GPtrArray *domgrp_task_list(DomgrpConnection *connection, GError **error)
+{
+    const char *method = "task.get_all_records";
+    g_autoptr(JsonNode) result = domgrp_connection_call(connection, method, NULL, error);
+    if (result == NULL || !record_check(result, method, error))
+        return NULL;
+    return record_map(json_node_get_object(result), (RecordRead)task_of_record,
+                      (GDestroyNotify)domgrp_task_free);
+}
+
+gboolean domgrp_task_cancel(DomgrpConnection *connection, const char *task, GError **error)
+{
+    g_autoptr(JsonNode) result =
+        domgrp_connection_call(connection, "task.cancel", params_new(task), error);
+    return result != NULL;
 }
 
 /* -- waiting -- */
@@ -141,9 +203,5 @@ DomgrpTask *domgrp_task_wait(DomgrpConnection *connection, const char *task,
         domgrp_task_free(wait.task);
         return NULL;
     }
-    if (wait.task->error == NULL)
-        return wait.task;
-    g_propagate_error(error, g_steal_pointer(&wait.task->error));
-    domgrp_task_free(wait.task);
-    return NULL;
+    return wait.task;
 }

@@ -4,8 +4,10 @@
  *
  *     g_autoptr(GError) error = NULL;
  *     g_autoptr(DomgrpConnection) connection = domgrp_connection_open(NULL, &error);
- *     g_autofree char *task = domgrp_group_start(connection, "shop", &error);
+ *     g_autofree char *task = domgrp_group_start(connection, "shop", NULL, &error);
  *     g_autoptr(DomgrpTask) done = domgrp_task_wait(connection, task, NULL, NULL, &error);
+ *     if (done->error == NULL)
+ *         puts("shop runs");
  *
  * Groups are called by name or by UUID. Functions block until the daemon has
  * answered; operations answer as soon as the daemon has taken them, with the
@@ -71,12 +73,13 @@ typedef struct {
     char *name;
     guint id;            /* the hypervisor's */
     char *state;         /* "stopped", "starting", "running", "partial", "paused", "stopping",
-                            "default" */
+                            "failed", "default" */
     gboolean is_default; /* Group-0 or the Null-Group */
     gboolean paused;
     guint64 memory_kib;
     guint64 cpu_time_us;
     char *current_task; /* "" if no operation runs */
+    char **settings;    /* order, probes and policies, a line "key value" each; ends with NULL */
     guint n_members;
     DomgrpMember *members; /* in the order of the group file */
     JsonNode *record;      /* all of it as the daemon sent it */
@@ -92,45 +95,73 @@ DomgrpGroup *domgrp_group_get(DomgrpConnection *connection, const char *group, G
 
 /* -- operations; each returns the reference of its task -- */
 
+/*
+ * How to do it. All zeros, or NULL in its place, is the group's own way. An
+ * operation refuses what it cannot do with REQUEST, and an unknown policy
+ * with VALUE.
+ */
 typedef struct {
-    guint timeout_s;   /* for each member to end; 0: the daemon's default */
-    gboolean fallback; /* use ACPI where a guest has no PV drivers */
+    const char *on_failure; /* when a member fails: "rollback" (undo all), "continue", "stop";
+                               of create, start, shutdown, reboot, destroy */
+    gboolean wait;     /* for the operation that runs on the group, instead of GROUP_BUSY; not of
+                          create */
+    gboolean dry_run;  /* change nothing: the task's plan says what would be done */
+    guint timeout_s;   /* for each member to end; of shutdown and reboot */
+    gboolean fallback; /* use ACPI where a guest has no PV drivers; likewise */
 } DomgrpOptions;
 
 /*
  * Reads the group file at @path and the members' files that it names, defines
- * the group and starts it. If anything fails, neither is left behind. Refused
- * with FILE, SYNTAX, KEY_UNKNOWN, VALUE, NAME, MEMBER_DUPLICATE, NAME_TAKEN,
- * UUID_TAKEN, GROUP_LIMIT; the task may fail with more.
+ * the group and starts it. If anything fails, neither is left behind unless
+ * the policy says so. Refused with FILE, SYNTAX, KEY_UNKNOWN, VALUE, NAME,
+ * ORDER, MEMBER_DUPLICATE, NAME_TAKEN, UUID_TAKEN, GROUP_LIMIT; the task may
+ * fail with more.
  */
-char *domgrp_group_create(DomgrpConnection *connection, const char *path, GError **error);
+char *domgrp_group_create(DomgrpConnection *connection, const char *path,
+                          const DomgrpOptions *options, GError **error);
 
 /* All that follow: GROUP_UNKNOWN, GROUP_DEFAULT, GROUP_BUSY, GROUP_STATE. */
-char *domgrp_group_start(DomgrpConnection *connection, const char *group, GError **error);
-/* @options may be NULL. */
+char *domgrp_group_start(DomgrpConnection *connection, const char *group,
+                         const DomgrpOptions *options, GError **error);
 char *domgrp_group_shutdown(DomgrpConnection *connection, const char *group,
                             const DomgrpOptions *options, GError **error);
 char *domgrp_group_reboot(DomgrpConnection *connection, const char *group,
                           const DomgrpOptions *options, GError **error);
 /* Ends the members' domains without asking them. */
-char *domgrp_group_destroy(DomgrpConnection *connection, const char *group, GError **error);
+char *domgrp_group_destroy(DomgrpConnection *connection, const char *group,
+                           const DomgrpOptions *options, GError **error);
 /* Forgets a group that does not run. */
-char *domgrp_group_delete(DomgrpConnection *connection, const char *group, GError **error);
-char *domgrp_group_pause(DomgrpConnection *connection, const char *group, GError **error);
-char *domgrp_group_unpause(DomgrpConnection *connection, const char *group, GError **error);
+char *domgrp_group_delete(DomgrpConnection *connection, const char *group,
+                          const DomgrpOptions *options, GError **error);
+char *domgrp_group_pause(DomgrpConnection *connection, const char *group,
+                         const DomgrpOptions *options, GError **error);
+char *domgrp_group_unpause(DomgrpConnection *connection, const char *group,
+                           const DomgrpOptions *options, GError **error);
 /* @domain: name, domid or UUID. DOMAIN_UNKNOWN, MEMBER_ELSEWHERE. */
 char *domgrp_group_join(DomgrpConnection *connection, const char *group, const char *domain,
-                        GError **error);
+                        const DomgrpOptions *options, GError **error);
 
 /* -- tasks -- */
 
 typedef struct {
     char *uuid; /* of the member */
     char *name;
+    guint tier;    /* of the order, as the task goes: those of tier 1 are first */
     char *outcome; /* "pending", "active", "done", "undone", "failed", "not-tried" */
     char *doing;   /* what happens now, "" if nothing */
+    char *ready;   /* the probe that the task waits for, "" if none */
+    char *seen;    /* what that saw last while it is waited for, or "" */
     char *error;   /* why it failed, "" if it did not */
 } DomgrpTaskMember;
+
+/* What a dry run found that would be done to one member. */
+typedef struct {
+    guint tier; /* as above; members of one tier are worked on side by side */
+    char *member;
+    char *uuid;
+    char *steps; /* "build and start" */
+    char *ready; /* the probe that is then waited for, "" if none */
+} DomgrpPlanStep;
 
 /* Over how long the members of a paused group stopped. */
 typedef struct {
@@ -146,13 +177,20 @@ typedef struct {
     char *name; /* "domain_group.start" */
     char *group;
     char *group_name;
+    char *created;   /* RFC 3339 */
+    char *finished;  /* likewise, "" if it has not ended */
+    gboolean queued; /* it waits for another task on its group to end */
     gboolean ended;
+    gboolean dry_run;
+    char *policy;    /* "rollback", "continue", "stop" */
     double progress; /* 0 to 1 */
     GError *error;   /* why it failed; NULL while it runs and if it succeeded */
     guint n_members;
     DomgrpTaskMember *members;
-    DomgrpPause pause; /* of a pause that succeeded */
-    JsonNode *record;  /* all of it as the daemon sent it */
+    guint n_plan;         /* of a dry run that succeeded; none if one step on the group is all */
+    DomgrpPlanStep *plan; /* tier by tier */
+    DomgrpPause pause;    /* of a pause that succeeded */
+    JsonNode *record;     /* all of it as the daemon sent it */
 } DomgrpTask;
 
 void domgrp_task_free(DomgrpTask *task);
@@ -160,12 +198,22 @@ void domgrp_task_free(DomgrpTask *task);
 /* TASK_UNKNOWN. */
 DomgrpTask *domgrp_task_get(DomgrpConnection *connection, const char *task, GError **error);
 
+/* Those that run or wait and the last ones that ended: an array that frees them, newest first. */
+GPtrArray *domgrp_task_list(DomgrpConnection *connection, GError **error);
+
+/*
+ * Ends a task that waits for another; one that runs does what its policy says
+ * of a failure. It ends a little later, with CANCELLED. TASK_UNKNOWN;
+ * GROUP_STATE if it is over or cannot be cancelled any more.
+ */
+gboolean domgrp_task_cancel(DomgrpConnection *connection, const char *task, GError **error);
+
 typedef void (*DomgrpProgress)(const DomgrpTask *task, gpointer data);
 
 /*
  * Waits until @task has ended, however long that takes. @progress may be NULL;
  * it is called at once, whenever the task has come on, and with its end.
- * NULL with the task's own error if it failed, or TASK_UNKNOWN.
+ * A task that failed is returned too, with its error in it. TASK_UNKNOWN.
  */
 DomgrpTask *domgrp_task_wait(DomgrpConnection *connection, const char *task,
                              DomgrpProgress progress, gpointer data, GError **error);

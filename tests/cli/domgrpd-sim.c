@@ -6,9 +6,10 @@
  * "no":
  *
  *   hold, go                   time stands still, goes on
+ *   run SECONDS                while it stands still: so long goes by
  *   memory MIB                 free memory
  *   xl-create LINE;LINE...     a domain that xl makes
- *   xl-destroy NAME, crash NAME
+ *   xl-destroy NAME, crash NAME, ready NAME
  *   fail N                     the Nth call of the host from now on fails
  */
 #include <glib-unix.h>
@@ -27,6 +28,8 @@ static gboolean tell(SimLoop *loop, const char *verb, const char *rest)
         loop->held = strcmp(verb, "hold") == 0;
         return TRUE;
     }
+    if (strcmp(verb, "run") == 0)
+        return host_sim_run_for(host, atoi(rest) * G_USEC_PER_SEC);
     if (strcmp(verb, "memory") == 0) {
         host_sim_set_memory(host, strtoull(rest, NULL, 10) * 1024);
         return TRUE;
@@ -42,6 +45,8 @@ static gboolean tell(SimLoop *loop, const char *verb, const char *rest)
     }
     if (strcmp(verb, "xl-destroy") == 0)
         return sim_xl_destroy(host, rest);
+    if (strcmp(verb, "ready") == 0)
+        return sim_guest_ready(host, rest);
     if (strcmp(verb, "crash") == 0)
         return sim_guest_end(host, rest, HOST_REASON_CRASH);
     return FALSE;

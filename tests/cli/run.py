@@ -4,14 +4,15 @@
 
 Usage: run.py DOMGRP DOMGRPD_SIM FILE. Prints TAP, one line a command.
 
-    $ COMMAND       a line for sh, in the folder files/; "domgrp" reaches the test's daemon
+    $ COMMAND       a line for sh, in the folder files/; "domgrp" reaches the test's daemon, "later"
+                    does so in the background and puts into $TMP/later what it prints
     TEXT            what it prints, standard error too; "~ REGEX" stands for a line that matches
     % COMMAND       likewise, on a terminal; TEXT is what its screen shows at the end
     ? STATUS        its exit status, 0 if not said
     @ LINE          told to the simulated host (domgrpd-sim.c)
     # ...           a comment
 
-CPU times are T in what is compared. With --write before DOMGRP the file is written anew with what
+CPU times are T in what is compared, dates DATE, ids of tasks ID. With --write before DOMGRP the file is written anew with what
 the commands print: read the difference before you believe it.
 """
 import fcntl
@@ -26,7 +27,9 @@ import sys
 import tempfile
 import termios
 
-SHELL = 'domgrp() { "$DOMGRP" --socket "$SOCKET" "$@"; }\n'
+SHELL = """domgrp() { "$DOMGRP" --socket "$SOCKET" "$@"; }
+later() { "$DOMGRP" --socket "$SOCKET" "$@" > "$TMP/later" 2>&1 & }
+"""
 
 
 class Daemon:
@@ -102,6 +105,9 @@ def write(path, steps):
 
 def mask(line):
     line = re.sub(r"^time     [0-9]+\.[0-9] s$", "time     T s", line)
+    line = re.sub(r"[0-9]{4}(-[0-9]{2}){2} ([0-9]{2}:){2}[0-9]{2}", "DATE", line)
+    line = re.sub(r"\b(task( follow| +)? ?)[0-9a-f]{8}[0-9a-f-]*", r"\1ID", line)
+    line = re.sub(r"^[0-9a-f]{8,36}(?= [a-z]+ .* %  )", "ID", line)
     return re.sub(r" +[0-9]+\.[0-9](?=$|  )", lambda m: "T".rjust(len(m.group())), line)
 
 

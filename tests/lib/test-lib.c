@@ -159,6 +159,7 @@ static void succeed(DomgrpConnection *connection, char *reference, const GError 
     g_assert_no_error(refused);
     g_autoptr(DomgrpTask) done = domgrp_task_wait(connection, task, NULL, NULL, &error);
     g_assert_no_error(error);
+    g_assert_no_error(done->error);
     g_assert_true(done->ended);
     g_assert_cmpfloat(done->progress, ==, 1);
 }
@@ -189,16 +190,16 @@ static void run_life(Fixture *f)
 {
     const DomgrpOptions options = {.timeout_s = 60, .fallback = TRUE};
     g_autoptr(DomgrpConnection) connection = open_connection(f);
-    SUCCEED(connection, domgrp_group_create(connection, f->group_file, &refused));
+    SUCCEED(connection, domgrp_group_create(connection, f->group_file, NULL, &refused));
     expect_state(connection, "running", 2);
-    SUCCEED(connection, domgrp_group_pause(connection, "shop", &refused));
+    SUCCEED(connection, domgrp_group_pause(connection, "shop", NULL, &refused));
     expect_state(connection, "paused", 2);
-    SUCCEED(connection, domgrp_group_unpause(connection, "shop", &refused));
+    SUCCEED(connection, domgrp_group_unpause(connection, "shop", NULL, &refused));
     SUCCEED(connection, domgrp_group_reboot(connection, "shop", NULL, &refused));
     SUCCEED(connection, domgrp_group_shutdown(connection, "shop", &options, &refused));
     expect_state(connection, "stopped", 0);
-    SUCCEED(connection, domgrp_group_start(connection, "shop", &refused));
-    SUCCEED(connection, domgrp_group_join(connection, "Null-Group", "web", &refused));
+    SUCCEED(connection, domgrp_group_start(connection, "shop", NULL, &refused));
+    SUCCEED(connection, domgrp_group_join(connection, "Null-Group", "web", NULL, &refused));
 
     g_autoptr(GError) error = NULL;
     g_autoptr(GPtrArray) groups = domgrp_group_list(connection, &error);
@@ -210,8 +211,8 @@ static void run_life(Fixture *f)
     g_assert_cmpuint(null->n_members, ==, 1);
     g_assert_cmpstr(null->members[0].name, ==, "web");
 
-    SUCCEED(connection, domgrp_group_destroy(connection, "shop", &refused));
-    SUCCEED(connection, domgrp_group_delete(connection, "shop", &refused));
+    SUCCEED(connection, domgrp_group_destroy(connection, "shop", NULL, &refused));
+    SUCCEED(connection, domgrp_group_delete(connection, "shop", NULL, &refused));
     g_assert_null(domgrp_group_get(connection, "shop", &error));
     g_assert_error(error, DOMGRP_ERROR, DOMGRP_ERROR_GROUP_UNKNOWN);
 }
@@ -237,7 +238,7 @@ static void run_progress(Fixture *f)
     g_autoptr(DomgrpConnection) connection = open_connection(f);
     g_autoptr(GPtrArray) seen = g_ptr_array_new_with_free_func(g_free);
     g_autoptr(GError) error = NULL;
-    g_autofree char *reference = domgrp_group_create(connection, f->group_file, &error);
+    g_autofree char *reference = domgrp_group_create(connection, f->group_file, NULL, &error);
     g_assert_no_error(error);
     g_autoptr(DomgrpTask) task = domgrp_task_wait(connection, reference, on_progress, seen, &error);
     g_assert_no_error(error);
@@ -264,15 +265,18 @@ static void run_failure(Fixture *f)
     g_autoptr(DomgrpConnection) connection = open_connection(f);
     g_autoptr(GPtrArray) seen = g_ptr_array_new_with_free_func(g_free);
     g_autoptr(GError) error = NULL;
-    g_autofree char *reference = domgrp_group_create(connection, f->group_file, &error);
+    g_autofree char *reference = domgrp_group_create(connection, f->group_file, NULL, &error);
     g_assert_no_error(error);
-    g_assert_null(domgrp_task_wait(connection, reference, on_progress, seen, &error));
-    g_assert_error(error, DOMGRP_ERROR, DOMGRP_ERROR_UNDONE);
-    g_assert_cmpint(domgrp_error_exit(domgrp_error_code(error)), ==, DOMGRP_EXIT_UNDONE);
+    g_autoptr(DomgrpTask) task = domgrp_task_wait(connection, reference, on_progress, seen, &error);
+    g_assert_no_error(error);
+    g_assert_true(task->ended);
+    g_assert_error(task->error, DOMGRP_ERROR, DOMGRP_ERROR_UNDONE);
+    g_assert_cmpint(domgrp_error_exit(domgrp_error_code(task->error)), ==, DOMGRP_EXIT_UNDONE);
+    g_assert_cmpstr(task->members[0].outcome, ==, "undone");
+    g_assert_cmpstr(task->members[1].error, !=, "");
     g_assert_cmpstr(seen->pdata[seen->len - 1], ==, "domain_group.create 1 2");
-    g_clear_error(&error);
 
-    g_assert_null(domgrp_group_create(connection, f->directory, &error));
+    g_assert_null(domgrp_group_create(connection, f->directory, NULL, &error));
     g_assert_error(error, DOMGRP_ERROR, DOMGRP_ERROR_FILE);
     g_clear_error(&error);
     g_assert_null(domgrp_connection_call(connection, "no.method", NULL, &error));
@@ -321,7 +325,7 @@ static void run_events(Fixture *f)
 {
     g_autoptr(DomgrpConnection) connection = open_connection(f);
     g_autoptr(GError) error = NULL;
-    SUCCEED(connection, domgrp_group_create(connection, f->group_file, &refused));
+    SUCCEED(connection, domgrp_group_create(connection, f->group_file, NULL, &refused));
     g_autoptr(DomgrpGroup) group = domgrp_group_get(connection, "shop", &error);
     g_assert_no_error(error);
     g_autofree char *class = g_strdup_printf("domain_group/%s", group->uuid);
@@ -352,10 +356,10 @@ static void restart(Fixture *f)
 static void run_restart(Fixture *f)
 {
     g_autoptr(DomgrpConnection) connection = open_connection(f);
-    SUCCEED(connection, domgrp_group_create(connection, f->group_file, &refused));
+    SUCCEED(connection, domgrp_group_create(connection, f->group_file, NULL, &refused));
     on_main(f, restart);
     expect_state(connection, "running", 2);
-    SUCCEED(connection, domgrp_group_destroy(connection, "shop", &refused));
+    SUCCEED(connection, domgrp_group_destroy(connection, "shop", NULL, &refused));
 }
 
 static void test_restart(Fixture *f, gconstpointer data)

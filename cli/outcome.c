@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What people are told of a task: its operation, its state, its members, its plan, its end. */
+#include "cli.h"
+
+#include <stdio.h>
+#include <string.h>
+
+const char *task_operation(const DomgrpTask *task)
+{
+    const char *dot = strrchr(task->name, '.');
+    return dot == NULL ? task->name : dot + 1;
+}
+
+const char *task_state(const DomgrpTask *task)
+{
+    if (!task->ended)
+        return task->queued ? "queued" : "running";
+    if (task->error == NULL)
+        return "done";
+    return domgrp_error_code(task->error) == DOMGRP_ERROR_CANCELLED ? "cancelled" : "failed";
+}
+
+/* -- members -- */
+
+static char *member_present(const DomgrpTaskMember *member)
+{
+    if (*member->seen == '\0')
+        return g_strdup(member->doing);
+    return g_strdup_printf("%s (%s): %s", member->doing, member->ready, member->seen);
+}
+
+char *task_member_line(const DomgrpTaskMember *member)
+{
+    const char *outcome = strcmp(member->outcome, "not-tried") == 0 ? "not tried" : member->outcome;
+    if (*member->error != '\0')
+        return g_strdup_printf("%s: %s", outcome, member->error);
+    return *member->doing != '\0' ? member_present(member) : g_strdup(outcome);
+}
+
+/* -- plans -- */
+
+static void plan_print(const DomgrpTask *task)
+{
+    const char *operation = task_operation(task);
+    if (task->n_plan == 0) {
+        printf("%s of %s would be one step on the whole group; nothing was done\n", operation,
+               task->group_name);
+        return;
+    }
+    printf("%s of %s would do this, on failure %s; nothing was done\n\n", operation,
+           task->group_name, task->policy);
+    printf("Tier %-30s %-20s %s\n", "Member", "Steps", "Then waits for");
+    for (guint i = 0; i < task->n_plan; i++) {
+        const DomgrpPlanStep *step = &task->plan[i];
+        printf("%4u %-30s %-20s %s\n", step->tier, step->member, step->steps,
+               *step->ready == '\0' ? "-" : step->ready);
+    }
+}
+
+/* -- the end -- */
+
+static const char *plural(guint64 n)
+{
+    return n == 1 ? "" : "s";
+}
+
+static guint members_done(const DomgrpTask *task)
+{
+    guint n = 0;
+    for (guint i = 0; i < task->n_members; i++)
+        n += strcmp(task->members[i].outcome, "done") == 0;
+    return n;
+}
+
+static void running_print(const Cli *cli, const char *verb, const DomgrpTask *task)
+{
+    guint n = members_done(task);
+    printf("%s %s: %u member%s %s\n", verb, task->group_name, n, plural(n),
+           n == 1 ? "runs" : "run");
+}
+
+static void stopped_print(const Cli *cli, const char *verb, const DomgrpTask *task)
+{
+    guint n = members_done(task);
+    printf("%s %s: %u member%s %s stopped\n", verb, task->group_name, n, plural(n),
+           n == 1 ? "is" : "are");
+}
+
+static void group_print(const Cli *cli, const char *verb, const DomgrpTask *task)
+{
+    printf("%s %s\n", verb, task->group_name);
+}
+
+static void join_print(const Cli *cli, const char *verb, const DomgrpTask *task)
+{
+    printf("%s %s to %s\n", verb, cli->domain == NULL ? "a domain" : cli->domain, task->group_name);
+}
+
+/* "45.6 µs" */
+static char *duration(guint64 ns)
+{
+    if (ns < 1000 * 1000)
+        return g_strdup_printf("%.1f µs", ns / 1e3);
+    if (ns < 1000 * 1000 * 1000)
+        return g_strdup_printf("%.1f ms", ns / 1e6);
+    return g_strdup_printf("%.1f s", ns / 1e9);
+}
+
+static void pause_print(const Cli *cli, const char *verb, const DomgrpTask *task)
+{
+    const DomgrpPause *pause = &task->pause;
+    g_autofree char *request = duration(pause->request_ns);
+    g_autofree char *stopped = duration(pause->stopped_ns);
+    printf("%s %s: %" G_GUINT64_FORMAT " domain%s, %" G_GUINT64_FORMAT " vCPU%s; ", verb,
+           task->group_name, pause->domains, plural(pause->domains), pause->vcpus,
+           plural(pause->vcpus));
+    if (!pause->atomic)
+        printf("not in one step, for this hypervisor has no groups; ");
+    printf("stop requests within %s, all stopped within %s\n", request, stopped);
+}
+
+static const struct {
+    const char *operation;
+    const char *verb;
+    void (*print)(const Cli *cli, const char *verb, const DomgrpTask *task);
+} ends[] = {
+    {"create", "created", running_print},     {"start", "started", running_print},
+    {"shutdown", "shut down", stopped_print}, {"reboot", "rebooted", running_print},
+    {"destroy", "destroyed", stopped_print},  {"delete", "deleted", group_print},
+    {"pause", "paused", pause_print},         {"unpause", "unpaused", group_print},
+    {"join", "joined", join_print},
+};
+
+/* The line, or the plan, of a task that has succeeded. */
+static void done_print(const Cli *cli, const DomgrpTask *task)
+{
+    if (task->dry_run) {
+        plan_print(task);
+        return;
+    }
+    for (guint i = 0; i < G_N_ELEMENTS(ends); i++) {
+        if (strcmp(ends[i].operation, task_operation(task)) == 0) {
+            ends[i].print(cli, ends[i].verb, task);
+            return;
+        }
+    }
+    group_print(cli, task_operation(task), task);
+}
+
+gboolean task_follow(const Cli *cli, DomgrpConnection *connection, const char *reference,
+                     GError **error)
+{
+    Progress progress;
+    progress_begin(&progress, cli);
+    g_autoptr(DomgrpTask) task =
+        domgrp_task_wait(connection, reference, progress_draw, &progress, error);
+    if (task == NULL)
+        return FALSE;
+    if (cli->json)
+        print_json(task->record);
+    if (task->error != NULL) {
+        progress_fail(&progress, task);
+        g_propagate_error(error, g_steal_pointer(&task->error));
+        return FALSE;
+    }
+    if (!cli->json && !cli->quiet)
+        done_print(cli, task);
+    return TRUE;
+}
