@@ -98,7 +98,8 @@ static void info_print(const DomgrpGroup *group, const DomgrpTask *task)
     printf("memory   %" G_GUINT64_FORMAT " MiB\n", group->memory_kib / 1024);
     printf("time     %.1f s\n", group->cpu_time_us / 1e6);
     if (task != NULL)
-        printf("task     %s, %.0f %%\n", task->name, task->progress * 100);
+        printf("task     %.*s: %s, %.0f %%\n", TASK_ID_LEAST, task->uuid, task_operation(task),
+               task->progress * 100);
     for (guint i = 0; group->settings[i] != NULL; i++)
         printf("%-8s %s\n", i == 0 ? "settings" : "", group->settings[i]);
     if (group->n_members == 0)

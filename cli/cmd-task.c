@@ -114,9 +114,10 @@ static void show_print(const DomgrpTask *task)
     g_autofree char *began = time_of(task->created);
     g_autofree char *ended = time_of(task->finished);
     printf("task     %s\n", task->uuid);
-    printf("does     %s%s of %s\n", task->dry_run ? "dry run: " : "", task_operation(task),
-           task->group_name);
-    printf("state    %s, %.0f %%\n", task_state(task), task->progress * 100);
+    printf("does     %s%s of %s%s\n", task->dry_run ? "dry run: " : "", task_operation(task),
+           task->group_name, task->by_itself ? ", by itself" : "");
+    printf("state    %s, %.0f %%%s\n", task_state(task), task->progress * 100,
+           task->interrupted ? ", the daemon was restarted meanwhile" : "");
     printf("policy   %s\n", task->policy);
     printf("began    %s\n", began);
     printf("ended    %s\n", ended);

@@ -22,10 +22,10 @@ const Command commands[] = {
      "domgrp start --dry-run shop\n"
      "start of shop would do this, on failure rollback; nothing was done\n"
      "\n"
-     "Tier Member                         Steps                Then waits for\n"
-     "   1 db                             build and start      tcp 10.0.0.5:5432\n"
-     "   2 web                            build and start      -\n"
-     "   2 mail                           build and start      exec /etc/xen/check-mail\n",
+     "Tier Member                         Steps                      Then waits for\n"
+     "   1 db                             build and start            tcp 10.0.0.5:5432\n"
+     "   2 web                            build and start            -\n"
+     "   2 mail                           build and start            exec /etc/xen/check-mail\n",
      cmd_start},
     {"shutdown", "GROUP", 1, 1, CLEAN, "ask the members to shut down",
      "Asks every member that runs to shut down, each before those that it needs. Without -w it\n"

@@ -22,11 +22,13 @@ const char *task_state(const DomgrpTask *task)
 
 /* -- members -- */
 
+/* "waiting until it is ready (tcp 10.0.0.5:5432): connection refused" */
 static char *member_present(const DomgrpTaskMember *member)
 {
-    if (*member->seen == '\0')
-        return g_strdup(member->doing);
-    return g_strdup_printf("%s (%s): %s", member->doing, member->ready, member->seen);
+    if (*member->seen != '\0')
+        return g_strdup_printf("%s (%s): %s", member->doing, member->ready, member->seen);
+    return *member->needs == '\0' ? g_strdup(member->doing)
+                                  : g_strdup_printf("%s: %s", member->doing, member->needs);
 }
 
 char *task_member_line(const DomgrpTaskMember *member)
@@ -49,10 +51,10 @@ static void plan_print(const DomgrpTask *task)
     }
     printf("%s of %s would do this, on failure %s; nothing was done\n\n", operation,
            task->group_name, task->policy);
-    printf("Tier %-30s %-20s %s\n", "Member", "Steps", "Then waits for");
+    printf("Tier %-30s %-26s %s\n", "Member", "Steps", "Then waits for");
     for (guint i = 0; i < task->n_plan; i++) {
         const DomgrpPlanStep *step = &task->plan[i];
-        printf("%4u %-30s %-20s %s\n", step->tier, step->member, step->steps,
+        printf("%4u %-30s %-26s %s\n", step->tier, step->member, step->steps,
                *step->ready == '\0' ? "-" : step->ready);
     }
 }

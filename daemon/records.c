@@ -104,7 +104,8 @@ static JsonNode *record_of_task_member(const OperationMember *member)
     json_object_set_int_member(record, "tier", member->tier);
     json_object_set_string_member(record, "doing", text_of(member->doing));
     json_object_set_string_member(record, "ready", text_of(member->ready));
-    json_object_set_string_member(record, "seen", text_of(member->seen));
+    json_object_set_string_member(record, "seen", text_of(member->probing ? member->seen : NULL));
+    json_object_set_string_member(record, "needs", text_of(member->probing ? NULL : member->seen));
     json_object_set_string_member(record, "error",
                                   member->error == NULL ? "" : member->error->message);
     return record_node(record);
@@ -198,6 +199,8 @@ JsonNode *record_of_task(const Operation *operation)
     json_object_set_string_member(record, "status", task_status(&info));
     json_object_set_boolean_member(record, "queued", info.queued);
     json_object_set_boolean_member(record, "dry_run", info.dry_run);
+    json_object_set_boolean_member(record, "interrupted", info.interrupted);
+    json_object_set_boolean_member(record, "by_itself", info.by_itself);
     json_object_set_string_member(record, "policy", domgrp_policy_name(info.policy));
     json_object_set_string_member(record, "created", created);
     json_object_set_string_member(record, "finished", finished);

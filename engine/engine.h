@@ -118,6 +118,7 @@ typedef struct {
     const char *doing;   /* what happens now: "building", "waiting for the guest"; or NULL */
     const char *seen;    /* what it waits for has come to: the member that it needs, or what its
                           * probe saw last; NULL: nothing yet */
+    gboolean probing;    /* it is the probe that seen speaks of */
     guint tier;          /* of the order, the first is 1; as an operation in this direction goes */
     const char *ready;   /* the probe that this operation waits for; NULL: none */
     const GError *error; /* why it failed, or NULL */

@@ -614,6 +614,7 @@ void operation_get_info(const Operation *operation, OperationInfo *ret_info)
         OperationNode *node = node_of(operation, i);
         node->shown.doing = node->work != NULL ? work_doing(node->work) : NULL;
         node->shown.seen = node->work != NULL ? work_seen(node->work) : NULL;
+        node->shown.probing = node->work != NULL && node->work->waits_for == NULL;
     }
     *ret_info = info;
 }

@@ -26,6 +26,7 @@ static void member_read(JsonObject *record, DomgrpTaskMember *ret_member)
         .tier = record_int(record, "tier"),
         .outcome = record_text(record, "outcome"),
         .doing = record_text(record, "doing"),
+        .needs = record_text(record, "needs"),
         .ready = record_text(record, "ready"),
         .seen = record_text(record, "seen"),
         .error = record_text(record, "error"),
@@ -77,6 +78,8 @@ DomgrpTask *task_of_record(JsonNode *node)
         .queued = record_flag(record, "queued"),
         .ended = strcmp(status, "pending") != 0,
         .dry_run = record_flag(record, "dry_run"),
+        .interrupted = record_flag(record, "interrupted"),
+        .by_itself = record_flag(record, "by_itself"),
         .policy = record_text(record, "policy"),
         .progress = record_double(record, "progress"),
         .error = error_of_record(record),
@@ -106,6 +109,7 @@ void domgrp_task_free(DomgrpTask *task)
         g_free(task->members[i].name);
         g_free(task->members[i].outcome);
         g_free(task->members[i].doing);
+        g_free(task->members[i].needs);
         g_free(task->members[i].ready);
         g_free(task->members[i].seen);
         g_free(task->members[i].error);

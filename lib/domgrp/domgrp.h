@@ -149,8 +149,9 @@ typedef struct {
     guint tier;    /* of the order, as the task goes: those of tier 1 are first */
     char *outcome; /* "pending", "active", "done", "undone", "failed", "not-tried" */
     char *doing;   /* what happens now, "" if nothing */
-    char *ready;   /* the probe that the task waits for, "" if none */
-    char *seen;    /* what that saw last while it is waited for, or "" */
+    char *needs;   /* the member that it waits for now, or "" */
+    char *ready;   /* its probe, if the task waits for that, or "" */
+    char *seen;    /* what its probe saw last while it waits for that, or "" */
     char *error;   /* why it failed, "" if it did not */
 } DomgrpTaskMember;
 
@@ -182,9 +183,11 @@ typedef struct {
     gboolean queued; /* it waits for another task on its group to end */
     gboolean ended;
     gboolean dry_run;
-    char *policy;    /* "rollback", "continue", "stop" */
-    double progress; /* 0 to 1 */
-    GError *error;   /* why it failed; NULL while it runs and if it succeeded */
+    gboolean interrupted; /* the daemon was restarted in its middle */
+    gboolean by_itself;   /* nobody asked for it: a member failed, or the host has booted */
+    char *policy;         /* "rollback", "continue", "stop" */
+    double progress;      /* 0 to 1 */
+    GError *error;        /* why it failed; NULL while it runs and if it succeeded */
     guint n_members;
     DomgrpTaskMember *members;
     guint n_plan;         /* of a dry run that succeeded; none if one step on the group is all */

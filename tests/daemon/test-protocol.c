@@ -426,6 +426,135 @@ static void test_busy(Fixture *f, gconstpointer data)
     f->loop->held = FALSE;
 }
 
+/* -- options and tasks -- */
+
+#define ORDERED                                                                                    \
+    "{\"name_label\":\"o\",\"directory\":\"/\",\"text\":\"name='o'\\nmembers=['web','db']\\n"      \
+    "after=['web: db']\\nready=['db: tcp [::1]:5432 timeout=60']\\non_failure=['start: stop']\","  \
+    "\"members\":[{\"path\":\"web\",\"text\":\"name = web\\nmemory = 32\\n\"},"                    \
+    "{\"path\":\"db\",\"text\":\"name = db\\nmemory = 64\\nready_after = 30\\n\"}]}"
+
+static char *text_of_node(JsonNode *node)
+{
+    return json_to_string(node, FALSE);
+}
+
+static void assert_member(JsonObject *object, const char *key, const char *want)
+{
+    g_autofree char *got = text_of_node(json_object_get_member(object, key));
+    g_assert_cmpstr(got, ==, want);
+}
+
+static void test_options_refused(Fixture *f, gconstpointer data)
+{
+    assert_operate(f, "Async.domain_group.create", DEFINITION, "success");
+    refuse(f, "Async.domain_group.pause", "\"shop\",{\"on_failure\":\"stop\"}",
+           "-32602 REQUEST_INVALID: Async.domain_group.pause: options has a key that is not known; "
+           "it may have wait, dry_run");
+    refuse(f, "Async.domain_group.create", DEFINITION ",{\"wait\":true}",
+           "-32602 REQUEST_INVALID: Async.domain_group.create: options has a key that is not "
+           "known; it may have on_failure, dry_run");
+    refuse(f, "Async.domain_group.start", "\"shop\",{\"on_failure\":1}",
+           "-32602 REQUEST_INVALID: Async.domain_group.start: options.on_failure must be a string");
+    refuse(f, "Async.domain_group.join", "\"shop\",\"x\",{\"wait\":1}",
+           "-32602 REQUEST_INVALID: Async.domain_group.join: options.wait must be true or false");
+    refuse(f, "Async.domain_group.start", "\"shop\",{\"on_failure\":\"retry\"}",
+           "1 VALUE_INVALID: \"retry\" is not a failure policy: write one of default, rollback, "
+           "continue, stop");
+    refuse(f, "Async.domain_group.clean_reboot", "\"shop\",{\"on_failure\":\"rollback\"}",
+           "1 VALUE_INVALID: \"reboot\" cannot be undone: use continue or stop, not rollback");
+}
+
+/* A dry run changes nothing, and its result is the plan, tier by tier. */
+static void test_dry_run(Fixture *f, gconstpointer data)
+{
+    g_autofree char *task =
+        call_text(f, "Async.domain_group.create", ORDERED ",{\"dry_run\":true}");
+    refuse(f, "domain_group.get_record", "\"o\"",
+           "1 GROUP_UNKNOWN: there is no group o: \"domgrp list\" shows those there are");
+    g_autoptr(JsonNode) owner = NULL;
+    JsonObject *record = task_of(f, task, &owner);
+    assert_member(record, "status", "\"success\"");
+    assert_member(record, "dry_run", "true");
+    JsonObject *result = json_object_get_object_member(record, "result");
+    JsonArray *plan = json_object_get_array_member(result, "plan");
+    assert_member(result, "policy", "\"rollback\"");
+    g_assert_cmpuint(json_array_get_length(plan), ==, 2);
+    JsonObject *db = json_array_get_object_element(plan, 0);
+    JsonObject *web = json_array_get_object_element(plan, 1);
+    assert_member(db, "tier", "1");
+    assert_member(db, "member", "\"db\"");
+    assert_member(db, "ready", "\"tcp [::1]:5432\"");
+    assert_member(web, "tier", "2");
+    assert_member(web, "member", "\"web\"");
+    assert_member(web, "ready", "\"\"");
+
+    assert_operate(f, "Async.domain_group.create", DEFINITION, "success");
+    g_autofree char *pause =
+        call_text(f, "Async.domain_group.pause", "\"shop\",{\"dry_run\":true}");
+    g_autoptr(JsonNode) owner2 = NULL;
+    result = json_object_get_object_member(task_of(f, pause, &owner2), "result");
+    assert_member(result, "plan", "[]");
+    assert_state(f, "running");
+}
+
+/* What a task tells while its members wait, and of the group's settings. */
+static void test_waiting(Fixture *f, gconstpointer data)
+{
+    f->loop->held = TRUE;
+    g_autofree char *task = call_text(f, "Async.domain_group.create", ORDERED);
+    host_sim_run_for(f->host, 20 * G_USEC_PER_SEC);
+    g_autoptr(JsonNode) owner = NULL;
+    JsonObject *record = task_of(f, task, &owner);
+    assert_member(record, "status", "\"pending\"");
+    JsonArray *members = json_object_get_array_member(record, "members");
+    JsonObject *web = json_array_get_object_element(members, 0);
+    JsonObject *db = json_array_get_object_element(members, 1);
+    assert_member(web, "tier", "2");
+    assert_member(web, "needs", "\"db\"");
+    assert_member(web, "seen", "\"\"");
+    assert_member(db, "tier", "1");
+    assert_member(db, "needs", "\"\"");
+    assert_member(db, "ready", "\"tcp [::1]:5432\"");
+    assert_member(db, "seen", "\"connection refused\"");
+    f->loop->held = FALSE;
+
+    g_autoptr(JsonNode) group = call(f, "domain_group.get_record", "\"o\"");
+    assert_member(json_node_get_object(group), "settings",
+                  "[\"after web: db\",\"ready db: tcp [::1]:5432 timeout=60\",\"on_failure start: "
+                  "stop\"]");
+}
+
+static void test_queue(Fixture *f, gconstpointer data)
+{
+    assert_operate(f, "Async.domain_group.create", DEFINITION, "success");
+    f->loop->held = TRUE;
+    g_autofree char *shutdown = call_text(f, "Async.domain_group.clean_shutdown", "\"shop\"");
+    g_autofree char *start = call_text(f, "Async.domain_group.start", "\"shop\",{\"wait\":true}");
+    g_autofree char *reboot =
+        call_text(f, "Async.domain_group.clean_reboot",
+                  "\"shop\",{\"wait\":true,\"on_failure\":\"continue\",\"timeout\":5}");
+    g_autofree char *param = g_strdup_printf("\"%s\"", reboot);
+    g_autoptr(JsonNode) owner = NULL, owner2 = NULL, owner3 = NULL;
+    JsonObject *record = task_of(f, reboot, &owner);
+    assert_member(record, "status", "\"pending\"");
+    assert_member(record, "queued", "true");
+    assert_member(record, "policy", "\"continue\"");
+
+    g_autoptr(JsonNode) nothing = call(f, "task.cancel", param);
+    record = task_of(f, reboot, &owner2);
+    assert_member(record, "status", "\"cancelled\"");
+    assert_member(record, "error_info", "[\"CANCELLED\",\"reboot of shop was cancelled\"]");
+    refuse(f, "task.cancel", param, "1 GROUP_STATE: the reboot of shop is over");
+    refuse(f, "task.cancel", "\"x\"", "1 TASK_UNKNOWN: there is no task x");
+    f->loop->held = FALSE;
+
+    assert_state(f, "running");
+    record = task_of(f, start, &owner3);
+    assert_member(record, "status", "\"success\"");
+    assert_member(record, "queued", "false");
+}
+
 static void test_http(Fixture *f, gconstpointer data)
 {
     static const struct {
@@ -810,6 +939,10 @@ int main(int argc, char **argv)
     ADD("/refused", setup, test_refused);
     ADD("/refused/create", setup, test_refused_create);
     ADD("/refused/busy", setup, test_busy);
+    ADD("/options/refused", setup, test_options_refused);
+    ADD("/options/dry-run", setup, test_dry_run);
+    ADD("/tasks/waiting", setup, test_waiting);
+    ADD("/tasks/queue", setup, test_queue);
     ADD("/refused/http", setup, test_http);
     ADD("/session", setup, test_session);
     ADD("/permission", setup, test_permission);

@@ -320,6 +320,62 @@ static gboolean on_event(JsonObject *event, gboolean known, gpointer data)
                   "stopped") != 0;
 }
 
+/* A dry run, one that waits for another and is cancelled, and the list of all. */
+static void run_tasks(Fixture *f)
+{
+    const DomgrpOptions dry = {.dry_run = TRUE, .on_failure = "continue"}, wait = {.wait = TRUE};
+    g_autoptr(DomgrpConnection) connection = open_connection(f);
+    g_autoptr(GError) error = NULL;
+    g_autofree char *plan = domgrp_group_create(connection, f->group_file, &dry, &error);
+    g_assert_no_error(error);
+    g_autoptr(DomgrpTask) planned = domgrp_task_wait(connection, plan, NULL, NULL, &error);
+    g_assert_no_error(error);
+    g_assert_true(planned->dry_run);
+    g_assert_cmpstr(planned->policy, ==, "continue");
+    g_assert_cmpuint(planned->n_plan, ==, 2);
+    g_assert_cmpuint(planned->plan[1].tier, ==, 1);
+    g_assert_cmpstr(planned->plan[1].member, ==, "web");
+    g_assert_cmpstr(planned->plan[1].steps, !=, "");
+    g_assert_cmpstr(planned->plan[1].ready, ==, "");
+
+    SUCCEED(connection, domgrp_group_create(connection, f->group_file, NULL, &refused));
+    on_main(f, hold);
+    g_autofree char *first = domgrp_group_shutdown(connection, "shop", NULL, &error);
+    g_autofree char *second = domgrp_group_start(connection, "shop", &wait, &error);
+    g_assert_no_error(error);
+    g_assert_null(domgrp_group_pause(connection, "shop", NULL, &error));
+    g_assert_error(error, DOMGRP_ERROR, DOMGRP_ERROR_GROUP_BUSY);
+    g_clear_error(&error);
+    g_assert_null(domgrp_group_pause(connection, "shop", &dry, &error));
+    g_assert_error(error, DOMGRP_ERROR, DOMGRP_ERROR_REQUEST);
+    g_clear_error(&error);
+
+    g_autoptr(GPtrArray) tasks = domgrp_task_list(connection, &error);
+    g_assert_no_error(error);
+    g_assert_cmpuint(tasks->len, ==, 4);
+    const DomgrpTask *queued = tasks->pdata[0], *running = tasks->pdata[1];
+    g_assert_cmpstr(queued->uuid, ==, second);
+    g_assert_true(queued->queued);
+    g_assert_false(queued->ended);
+    g_assert_cmpstr(running->uuid, ==, first);
+    g_assert_false(running->queued);
+
+    g_assert_true(domgrp_task_cancel(connection, second, &error));
+    g_autoptr(DomgrpTask) cancelled = domgrp_task_wait(connection, second, NULL, NULL, &error);
+    g_assert_no_error(error);
+    g_assert_error(cancelled->error, DOMGRP_ERROR, DOMGRP_ERROR_CANCELLED);
+    g_assert_false(domgrp_task_cancel(connection, second, &error));
+    g_assert_error(error, DOMGRP_ERROR, DOMGRP_ERROR_GROUP_STATE);
+    g_clear_error(&error);
+    on_main(f, go);
+    expect_state(connection, "stopped", 0);
+}
+
+static void test_tasks(Fixture *f, gconstpointer data)
+{
+    client_run(f, run_tasks);
+}
+
 /* Events of a group that is shut down meanwhile: what is there, then what changes. */
 static void run_events(Fixture *f)
 {
@@ -418,6 +474,7 @@ int main(int argc, char **argv)
     g_test_init(&argc, &argv, NULL);
     ADD("/life", test_life);
     ADD("/progress", test_progress);
+    ADD("/tasks", test_tasks);
     ADD("/events", test_events);
     ADD("/restart", test_restart);
     ADD("/closed", test_closed);
