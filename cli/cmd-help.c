@@ -62,30 +62,42 @@ static void help_print_all(void)
 
 /* -- for the man page -- */
 
-/* A line's text, so that roff takes it as it is. */
+/* @line, so that roff takes it as it is. */
+static void roff_line(const char *line)
+{
+    if (*line == '.' || *line == '\'')
+        fputs("\\&", stdout);
+    for (const char *c = line; *c != '\0'; c++) {
+        if (*c == '\\')
+            fputs("\\e", stdout);
+        else if (*c == '-')
+            fputs("\\-", stdout);
+        else if (g_str_has_prefix(c, "µ")) {
+            fputs("\\(mc", stdout);
+            c += strlen("µ") - 1;
+        } else
+            putchar(*c);
+    }
+    putchar('\n');
+}
+
+/* @text, whose lines end with \n; those that are indented are not filled. */
 static void roff_text(const char *text)
 {
+    gboolean was_indented = FALSE;
     g_auto(GStrv) lines = g_strsplit(text, "\n", -1);
-    for (guint i = 0; lines[i] != NULL; i++) {
-        if (*lines[i] == '\0') {
-            fputs(lines[i + 1] == NULL ? "" : ".sp\n", stdout);
-            continue;
-        }
-        if (*lines[i] == '.' || *lines[i] == '\'')
-            fputs("\\&", stdout);
-        for (const char *c = lines[i]; *c != '\0'; c++) {
-            if (*c == '\\')
-                fputs("\\e", stdout);
-            else if (*c == '-')
-                fputs("\\-", stdout);
-            else if (g_str_has_prefix(c, "µ")) {
-                fputs("\\(mc", stdout);
-                c += strlen("µ") - 1;
-            } else
-                putchar(*c);
-        }
-        putchar('\n');
+    for (guint i = 0; lines[i] != NULL && (*lines[i] != '\0' || lines[i + 1] != NULL); i++) {
+        gboolean indented = *lines[i] == ' ';
+        if (indented != was_indented)
+            puts(indented ? ".nf" : ".fi");
+        was_indented = indented;
+        if (*lines[i] == '\0')
+            puts(".sp");
+        else
+            roff_line(lines[i]);
     }
+    if (was_indented)
+        puts(".fi");
 }
 
 static void option_roff(gpointer data, const char *brief, const char *full, const char *help)
@@ -103,8 +115,10 @@ static void command_roff(const Command *command)
     roff_text(command->description);
     command_options(command, option_roff, NULL);
     puts(".sp\n.nf");
-    g_autofree char *example = g_strdup_printf("# %s", command->example);
-    roff_text(example);
+    g_auto(GStrv) example = g_strsplit(command->example, "\n", -1);
+    fputs("# ", stdout);
+    for (guint i = 0; example[i + 1] != NULL; i++)
+        roff_line(example[i]);
     puts(".fi");
 }
 
@@ -127,28 +141,45 @@ static void help_print_roff(void)
 
 /* -- for bash -- */
 
+static void option_complete(gpointer data, const char *brief, const char *full, const char *help)
+{
+    const char *name = strstr(full, "--");
+    g_string_append_printf(data, " %.*s", (int)strcspn(name, " ="), name);
+}
+
+static void completion_print_options(void)
+{
+    puts("    case $word-${COMP_WORDS[1]} in");
+    for (const Command *command = commands; command->name != NULL; command++) {
+        g_autoptr(GString) options = g_string_new(NULL);
+        command_options(command, option_complete, options);
+        printf("    -*-%s|-*-grp-%s) COMPREPLY=($(compgen -W \"%s\" -- \"$word\")); return ;;\n",
+               command->name, command->name, options->str);
+    }
+    puts("    esac");
+}
+
 static void help_print_completion(void)
 {
     puts("# bash completion for domgrp(1), printed by \"domgrp help --completion\"\n"
+         "_domgrp_first() { domgrp \"$@\" 2> /dev/null | awk 'NR > 1 { print $1 }'; }\n"
          "_domgrp()\n{\n"
-         "    local word=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD-1]}\n"
-         "    case $previous in");
+         "    local word=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD-1]}");
+    completion_print_options();
+    puts("    case ${previous#grp-} in");
     fputs("    domgrp|help) COMPREPLY=($(compgen -W \"", stdout);
     for (const Command *command = commands; command->name != NULL; command++)
         printf("%s%s", command == commands ? "" : " ", command->name);
-    puts("\" -- \"$word\")) ;;\n"
-         "    create|grp-create) COMPREPLY=($(compgen -f -- \"$word\")) ;;\n"
-         "    task) COMPREPLY=($(compgen -W \"list show follow wait cancel\" -- \"$word\")) ;;\n"
-         "    show|follow|wait|cancel)\n"
-         "        COMPREPLY=($(compgen -W \"$(domgrp task list 2> /dev/null | awk 'NR > 1 { print "
-         "$1 "
-         "}')\" \\\n"
-         "                    -- \"$word\")) ;;\n"
-         "    events) ;;\n"
-         "    *) COMPREPLY=($(compgen -W \"$(domgrp list 2> /dev/null | awk 'NR > 1 { print $1 "
-         "}')\" \\\n"
-         "                    -- \"$word\")) ;;\n"
-         "    esac\n}\ncomplete -F _domgrp domgrp");
+    puts(
+        "\" -- \"$word\")) ;;\n"
+        "    create) COMPREPLY=($(compgen -f -- \"$word\")) ;;\n"
+        "    --on-failure|=) COMPREPLY=($(compgen -W \"rollback continue stop\" -- \"$word\")) ;;\n"
+        "    task) COMPREPLY=($(compgen -W \"list show follow wait cancel\" -- \"$word\")) ;;\n"
+        "    show|follow|wait|cancel)\n"
+        "        COMPREPLY=($(compgen -W \"$(_domgrp_first task list)\" -- \"$word\")) ;;\n"
+        "    events) ;;\n"
+        "    *) COMPREPLY=($(compgen -W \"$(_domgrp_first list)\" -- \"$word\")) ;;\n"
+        "    esac\n}\ncomplete -F _domgrp domgrp");
 }
 
 gboolean cmd_help(Cli *cli, GError **error)

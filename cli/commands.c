@@ -20,12 +20,12 @@ const Command commands[] = {
      "Starts the members of a defined group that do not run, each when those that it needs are\n"
      "ready, and each as the machine it always was: with its UUID and its MAC addresses.\n",
      "domgrp start --dry-run shop\n"
-     "start of shop would do this, on failure rollback; nothing was done\n"
+     "start of shop would do this, on failure continue; nothing was done\n"
      "\n"
      "Tier Member                         Steps                      Then waits for\n"
      "   1 db                             build and start            tcp 10.0.0.5:5432\n"
-     "   2 web                            build and start            -\n"
-     "   2 mail                           build and start            exec /etc/xen/check-mail\n",
+     "   2 mail                           build and start            exec /etc/xen/check-mail\n"
+     "   3 web                            build and start            xenstore data/ready=1\n",
      cmd_start},
     {"shutdown", "GROUP", 1, 1, CLEAN, "ask the members to shut down",
      "Asks every member that runs to shut down, each before those that it needs. Without -w it\n"
@@ -75,12 +75,12 @@ const Command commands[] = {
      "Every operation on a group is a task of the daemon, which goes on whatever becomes of the\n"
      "command that began it. An ID may be shortened as long as it names one task.\n"
      "\n"
-     "  list       tasks, newest first: id, operation, group, state, progress, when it began\n"
-     "  show ID    all that is known of it: policy, members with their tiers and outcomes\n"
-     "  follow ID  what the command that began it shows, and the task's exit status\n"
-     "  wait ID    nothing until it has ended, then the task's exit status\n"
-     "  cancel ID  ends it if it waits for another; one that runs does what its policy says of a\n"
-     "             failure: it is undone, or goes no further\n",
+     "  list       the tasks, newest first\n"
+     "  show ID    all that is known of one: its members, their tiers and outcomes\n"
+     "  follow ID  what the command that began it shows, and its exit status\n"
+     "  wait ID    nothing until it has ended, then its exit status\n"
+     "  cancel ID  ends one that waits for another; one that runs does what its\n"
+     "             policy says of a failure: it is undone, or goes no further\n",
      "domgrp task list\n"
      "Task     Operation Group                          State     Progress  Began\n"
      "1b4e28ba shutdown  shop                           queued         0 %  2026-03-02 14:03:07\n"
