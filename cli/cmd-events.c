@@ -46,7 +46,9 @@ static void task_add(GString *line, JsonObject *task)
 {
     const char *dot = strchr(text_of(task, "name_label"), '.');
     const char *status = text_of(task, "status");
-    g_string_append_printf(line, "%s: %s ", text_of(task, "group_name"),
+    gboolean dry_run = json_object_get_boolean_member_with_default(task, "dry_run", FALSE);
+    g_string_append_printf(line, "%s: %s%s ", text_of(task, "group_name"),
+                           dry_run ? "dry run of " : "",
                            dot == NULL ? text_of(task, "name_label") : dot + 1);
     if (json_object_get_boolean_member_with_default(task, "queued", FALSE))
         g_string_append(line, "queued");

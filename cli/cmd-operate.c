@@ -4,23 +4,6 @@
 
 #include <stdio.h>
 
-/* Names what the task waits for; silent where that has ended meanwhile. */
-static void tell_queue(const Cli *cli, DomgrpConnection *connection, const char *reference)
-{
-    if (!cli->how.wait || cli->quiet)
-        return;
-    g_autoptr(DomgrpTask) task = domgrp_task_get(connection, reference, NULL);
-    if (task == NULL || !task->queued)
-        return;
-    g_autoptr(DomgrpGroup) group = domgrp_group_get(connection, task->group, NULL);
-    if (group == NULL || *group->current_task == '\0')
-        return;
-    g_autoptr(DomgrpTask) first = domgrp_task_get(connection, group->current_task, NULL);
-    if (first != NULL)
-        fprintf(stderr, "domgrp: %s of %s waits until its %s (task %s) has ended\n",
-                task_operation(task), task->group_name, task_operation(first), first->uuid);
-}
-
 typedef char *(*Operation)(DomgrpConnection *connection, const char *group,
                            const DomgrpOptions *options, GError **error);
 
@@ -30,10 +13,7 @@ static gboolean operate(Cli *cli, Operation operation, GError **error)
     if (connection == NULL)
         return FALSE;
     g_autofree char *task = operation(connection, cli->arguments[0], &cli->how, error);
-    if (task == NULL)
-        return FALSE;
-    tell_queue(cli, connection, task);
-    return task_follow(cli, connection, task, error);
+    return task != NULL && task_follow(cli, connection, task, error);
 }
 
 gboolean cmd_create(Cli *cli, GError **error)
@@ -109,8 +89,5 @@ gboolean cmd_join(Cli *cli, GError **error)
         return FALSE;
     g_autofree char *task =
         domgrp_group_join(connection, cli->arguments[0], cli->domain, &cli->how, error);
-    if (task == NULL)
-        return FALSE;
-    tell_queue(cli, connection, task);
-    return task_follow(cli, connection, task, error);
+    return task != NULL && task_follow(cli, connection, task, error);
 }

@@ -143,6 +143,7 @@ static gboolean task_show(Cli *cli, DomgrpConnection *connection, const char *re
 static gboolean task_follow_verb(Cli *cli, DomgrpConnection *connection, const char *reference,
                                  GError **error)
 {
+    cli->how.wait = TRUE; /* as if it had been asked for so */
     return task_follow(cli, connection, reference, error);
 }
 

@@ -149,10 +149,28 @@ static void done_print(const Cli *cli, const DomgrpTask *task)
     group_print(cli, task_operation(task), task);
 }
 
+/* Names what the task waits for; silent where that has ended meanwhile. */
+static void tell_queue(const Cli *cli, DomgrpConnection *connection, const char *reference)
+{
+    if (!cli->how.wait || cli->quiet)
+        return;
+    g_autoptr(DomgrpTask) task = domgrp_task_get(connection, reference, NULL);
+    if (task == NULL || !task->queued)
+        return;
+    g_autoptr(DomgrpGroup) group = domgrp_group_get(connection, task->group, NULL);
+    if (group == NULL || *group->current_task == '\0')
+        return;
+    g_autoptr(DomgrpTask) first = domgrp_task_get(connection, group->current_task, NULL);
+    if (first != NULL)
+        fprintf(stderr, "domgrp: %s of %s waits until its %s (task %s) has ended\n",
+                task_operation(task), task->group_name, task_operation(first), first->uuid);
+}
+
 gboolean task_follow(const Cli *cli, DomgrpConnection *connection, const char *reference,
                      GError **error)
 {
     Progress progress;
+    tell_queue(cli, connection, reference);
     progress_begin(&progress, cli);
     g_autoptr(DomgrpTask) task =
         domgrp_task_wait(connection, reference, progress_draw, &progress, error);

@@ -62,7 +62,10 @@ static void on_operation_changed(gpointer data, Operation *operation)
     events_changed(api->events, EVENT_TASK, info.uuid, info.ended_us != 0);
     if (info.ended_us == 0)
         return;
-    if (info.error == NULL)
+    if (info.dry_run)
+        service_log(SERVICE_NOTICE, "dry run of %s of %s is done", operation_kind_name(info.kind),
+                    info.group_name);
+    else if (info.error == NULL)
         service_log(SERVICE_NOTICE, "%s of %s is done", operation_kind_name(info.kind),
                     info.group_name);
     else
