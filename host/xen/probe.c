@@ -350,7 +350,7 @@ static void exec_begin(Probe *probe)
 
 /* -- all of them -- */
 
-/* Ends it if it can never become ready. */
+/* Ends it if it can never become ready; one that is suspended, to be saved, may go on. */
 static gboolean probe_is_vain(Probe *probe)
 {
     HostDomain domain;
@@ -359,7 +359,7 @@ static gboolean probe_is_vain(Probe *probe)
     if (domains_check(probe->host, probe->domid, probe->uuid, &domain, &error) && domain.dying)
         g_set_error(&error, DOMGRP_ERROR, DOMGRP_ERROR_DOMAIN_UNKNOWN, "domain %u is destroyed",
                     probe->domid);
-    else if (error == NULL && domain.shutdown)
+    else if (error == NULL && domain.shutdown && domain.reason != HOST_REASON_SUSPEND)
         g_set_error(&error, DOMGRP_ERROR, DOMGRP_ERROR_HOST, "domain %u has ended (%s)",
                     probe->domid, host_reason_name(domain.reason));
     if (error == NULL)

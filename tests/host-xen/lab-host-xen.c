@@ -407,6 +407,70 @@ static void test_crash(void)
     destroy(domid, domain.uuid);
 }
 
+/* -- who asked a guest to end -- */
+
+static void look_start(const DomgrpProbe *probe, guint32 domid, const char *uuid, Answer *answer)
+{
+    HostProbe what = {
+        .probe = probe, .domid = domid, .uuid = uuid, .member = "member", .group = "group"};
+    host->ops->probe(host, &what, (gint64)WAIT_S * G_USEC_PER_SEC, on_done, answer);
+}
+
+/* Runs @script, on behalf of domain 0, while what changes with @domid is looked at, as the engine
+ * does. */
+static void run(guint32 domid, const char *script)
+{
+    char *argv[] = {(char *)"/bin/sh", (char *)"-c", (char *)script, NULL};
+    DomgrpProbe program = {.kind = DOMGRP_PROBE_EXEC, .argv = argv};
+    Answer answer = {0};
+    HostDomain domain;
+    look_start(&program, 0, "00000000-0000-0000-0000-000000000000", &answer);
+    for (guint before = changes; !answer.called; g_main_context_iteration(NULL, TRUE)) {
+        if (before != changes)
+            g_assert_true(find(domid, &domain));
+        before = changes;
+    }
+    g_assert_no_error(answer.error);
+}
+
+static guint32 start_ready(const HostConfig *config)
+{
+    static const DomgrpProbe ready = {
+        .kind = DOMGRP_PROBE_XENSTORE, .path = (char *)"data/ready", .value = (char *)"1"};
+    const char *uuids[] = {config->uuid, GROUP_UUID};
+    HostRecord record = record_of(5, uuids);
+    guint32 domid = create(config, &record);
+    Answer unpause = {0}, look = {0};
+    HostDomain domain;
+    host->ops->domain_unpause(host, domid, config->uuid, on_done, &unpause);
+    assert_good(&unpause);
+    g_assert_true(find(domid, &domain));
+    g_assert_false(domain.asked);
+    look_start(&ready, domid, config->uuid, &look);
+    assert_good(&look);
+    return domid;
+}
+
+/* Not when the guest ends by itself, even if it was suspended by request before. */
+static void test_asked(gconstpointer data)
+{
+    gboolean by_xl = GPOINTER_TO_INT(data);
+    g_autoptr(HostConfig) config = config_of(names[0], "extra = 'console=hvc0'\n");
+    guint32 domid = start_ready(config);
+    g_autofree char *off =
+        g_strdup_printf("xenstore-write /local/domain/%u/data/lab/set do=poweroff", domid);
+    HostDomain domain;
+
+    run(domid, "xl save -c host-xen-a /dev/null");
+    g_assert_true(find(domid, &domain));
+    g_assert_false(domain.asked || domain.shutdown);
+    run(domid, by_xl ? "xl shutdown host-xen-a" : off);
+    g_assert_cmpint(wait_shutdown(domid), ==, HOST_REASON_POWEROFF);
+    g_assert_true(find(domid, &domain));
+    g_assert_cmpint(domain.asked, ==, by_xl);
+    destroy(domid, config->uuid);
+}
+
 /* A group of two, born in it, paused and unpaused as one; with or without the hypervisor. */
 static void test_group(void)
 {
@@ -557,6 +621,8 @@ int main(int argc, char **argv)
     g_test_add_func("/host-xen/create-refused", test_create_refused);
     g_test_add_func("/host-xen/life", test_life);
     g_test_add_func("/host-xen/crash", test_crash);
+    g_test_add_data_func("/host-xen/asked-by-xl", GINT_TO_POINTER(TRUE), test_asked);
+    g_test_add_data_func("/host-xen/asked-by-nobody", GINT_TO_POINTER(FALSE), test_asked);
     g_test_add_func("/host-xen/group", test_group);
     int status = g_test_run();
     host->ops->free(host);
