@@ -358,8 +358,12 @@ static gboolean is_last(const Operation *operation, gboolean *ret_undo)
     if (operation->error != NULL)
         return TRUE;
     if (operation->cause != NULL) {
-        *ret_undo = !phase->checks && operation->policy == DOMGRP_POLICY_ROLLBACK;
-        if (phase->checks || operation->policy == DOMGRP_POLICY_STOP)
+        /* A group that is not made right is not filled: policies are about members. */
+        gboolean undoes = phase->direction == DIRECTION_NONE
+                              ? phase->undo != NULL
+                              : operation->policy == DOMGRP_POLICY_ROLLBACK;
+        *ret_undo = !phase->checks && undoes;
+        if (phase->checks || (!undoes && operation->policy == DOMGRP_POLICY_STOP))
             return TRUE;
     }
     return !*ret_undo &&
