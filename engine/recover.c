@@ -102,7 +102,7 @@ static gboolean load_group(const Recovery *recovery, const JournalGroup *kept, G
             return FALSE;
     if (!load_settings(group, kept->settings, error))
         return FALSE;
-    group->boot_start = !same_boot && group->settings->starts_on_boot;
+    group->boot_start = !same_boot && group->settings->starts_on_boot && !group->failed;
     return TRUE;
 }
 
@@ -289,13 +289,15 @@ static void finish_member(const Recovery *recovery, MemberNode *member)
         member_restart(member);
 }
 
-/* Nothing starts by itself unless its file asks for it. */
+/* Nothing starts by itself unless its file asks for it. That it does is noted before the boot. */
 static gboolean start_at_boot(Group *group, GError **error)
 {
-    if (!group->boot_start || group->operation != NULL)
-        return TRUE;
     OperationRequest request = {.kind = OPERATION_START, .group = group, .by_itself = TRUE};
-    return operation_new(group->engine, &request, error) != NULL;
+    if (!group->boot_start)
+        return TRUE;
+    if (group->operation == NULL && operation_new(group->engine, &request, error) == NULL)
+        return FALSE;
+    return group_store(group, error);
 }
 
 static gboolean finish(const Recovery *recovery, GError **error)
