@@ -133,6 +133,8 @@ static void select_members(Operation *operation)
         return;
     for (guint i = 0; i < group->members->len; i++) {
         MemberNode *member = group->members->pdata[i];
+        if (kind->during == GROUP_STOPPING && !operation->options.dry_run)
+            member->revive = FALSE;
         if (kind->selects(member))
             operation_add_member(operation, member)->spared =
                 kind->during == GROUP_STARTING && member_has_domain(member);

@@ -110,6 +110,7 @@ static void count_failure(Group *group)
 static void note_failure(MemberNode *member)
 {
     Group *group = member->group;
+    member->revive = member->revive && !member_runs(member);
     if (!is_failure(member) || member->failed_domid == member->domain.domid)
         return;
     member->failed_domid = member->domain.domid;
