@@ -384,7 +384,8 @@ gboolean engine_cancel(Engine *engine, const char *uuid, GError **error)
         why = "is over";
     else if (operation->undoing)
         why = "is being undone already";
-    else if (operation->error != NULL || operation->cause != NULL)
+    else if (operation->error != NULL ||
+             (operation->cause != NULL && operation->policy == DOMGRP_POLICY_ROLLBACK))
         why = "is ending already";
     else if (!operation->queued && kinds[operation->kind].plan == NULL)
         why = "takes but a moment and cannot be cancelled";
