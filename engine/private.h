@@ -376,7 +376,6 @@ struct Operation {
     guint built_tier;   /* all members up to this tier are built */
     GArray *unbuilt;    /* of guint: members of each tier that are not */
     guint active;       /* works under way */
-    guint failed;       /* members that failed in this phase */
     Work *work;         /* of a phase on the group */
     guint timer;        /* until it begins */
     GError *cause;      /* the first failure */
