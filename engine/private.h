@@ -245,6 +245,8 @@ void reality_act(Engine *engine);
 /* What @member's configuration says about the end of its guest. */
 HostAction member_action(const MemberNode *member);
 gboolean action_builds(HostAction action);
+/* Whether its guest has ended and the daemon is who does something about that. */
+gboolean member_awaits_daemon(const MemberNode *member);
 /* Builds @member's domain again after an interrupted restart. */
 void member_restart(MemberNode *member);
 
