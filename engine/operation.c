@@ -335,6 +335,7 @@ Operation *operation_new(Engine *engine, const OperationRequest *request, GError
         return NULL;
     }
     keep(engine, operation);
+    engine->again = TRUE; /* what is queued may begin in the turn that makes it */
     if (!operation->queued)
         begin(operation);
     else

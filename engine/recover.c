@@ -228,12 +228,14 @@ static gboolean is_by_itself(const JournalOperation *record)
     return record->options != NULL && strstr(record->options, "by-itself") != NULL;
 }
 
-/* The daemon's own start at boot is not forgotten for not having begun. */
+/* What the daemon was to do by itself is not forgotten for not having begun. */
 static void close_queued(Engine *engine, const JournalOperation *record, OperationKind kind,
                          Group *group)
 {
     if (group != NULL && kind == OPERATION_START && is_by_itself(record))
         group->boot_start = TRUE;
+    if (group != NULL && kind == OPERATION_SHUTDOWN && is_by_itself(record))
+        group->stop_wanted = group->failed = group->doubt = TRUE;
     operation_close(engine, record, interrupted(record, " before it began"));
 }
 
