@@ -151,7 +151,7 @@ struct Work {
     const MemberNode *waits_for; /* what it needs and is not there yet */
     struct {
         guint handle;   /* of the attempt under way; 0: none */
-        gint64 began;   /* when the member began to run; 0: not yet */
+        gint64 end;     /* when its time is up; 0: it does not run yet */
         gint64 next;    /* when the next attempt is due */
         gint64 delay;   /* between the last attempt and that */
         gboolean ready; /* the last attempt found it so */
