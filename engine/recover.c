@@ -121,18 +121,24 @@ static Group *add_default(Engine *engine, const char *name, const char *uuid, gu
 /* A join that was cut off may have left settings of a member that is gone. */
 static gboolean settle_order(Group *group, GError **error)
 {
-    g_autoptr(GPtrArray) gone = g_ptr_array_new_with_free_func(g_free);
+    g_autoptr(GHashTable) names = g_hash_table_new(g_str_hash, g_str_equal);
+    g_autoptr(GHashTable) gone = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+    for (guint i = 0; i < group->members->len; i++)
+        g_hash_table_add(names, ((Member *)group->members->pdata[i])->name);
     for (guint i = 0; i < group->settings->members->len; i++) {
         const DomgrpMemberSettings *member = group->settings->members->pdata[i];
-        if (group_find_member(group, member->name) == NULL)
-            g_ptr_array_add(gone, g_strdup(member->name));
+        if (!g_hash_table_contains(names, member->name))
+            g_hash_table_add(gone, g_strdup(member->name));
         for (guint k = 0; k < member->needs->len; k++)
-            if (group_find_member(group, member->needs->pdata[k]) == NULL)
-                g_ptr_array_add(gone, g_strdup(member->needs->pdata[k]));
+            if (!g_hash_table_contains(names, member->needs->pdata[k]))
+                g_hash_table_add(gone, g_strdup(member->needs->pdata[k]));
     }
-    for (guint i = 0; i < gone->len; i++)
-        domgrp_settings_remove(group->settings, gone->pdata[i]);
-    group->changed = group->changed || gone->len > 0;
+    GHashTableIter iter;
+    gpointer name;
+    g_hash_table_iter_init(&iter, gone);
+    while (g_hash_table_iter_next(&iter, &name, NULL))
+        domgrp_settings_remove(group->settings, name);
+    group->changed = group->changed || g_hash_table_size(gone) > 0;
     return group_order(group, error);
 }
 
