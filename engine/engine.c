@@ -476,8 +476,8 @@ Operation *engine_join(Engine *engine, const char *name, const char *text,
 {
     HostDomain domain;
     Group *group = engine_group_lookup(engine, name, error);
-    if (group == NULL || !reality_read(engine, FALSE, error) ||
-        !lookup_domain(engine, text, &domain, error))
+    if (group == NULL || !check_policy(OPERATION_JOIN, options, error) ||
+        !reality_read(engine, FALSE, error) || !lookup_domain(engine, text, &domain, error))
         return NULL;
 
     Group *other = group_of_domain(engine, domain.uuid);
