@@ -384,7 +384,8 @@ gboolean engine_cancel(Engine *engine, const char *uuid, GError **error)
         why = "is over";
     else if (operation->undoing)
         why = "is being undone already";
-    else if (operation->error != NULL || operation->cause != NULL)
+    else if (operation->error != NULL ||
+             (operation->cause != NULL && operation->policy == DOMGRP_POLICY_ROLLBACK))
         why = "is ending already";
     else if (!operation->queued && kinds[operation->kind].plan == NULL)
         why = "takes but a moment and cannot be cancelled";
@@ -475,8 +476,8 @@ Operation *engine_join(Engine *engine, const char *name, const char *text,
 {
     HostDomain domain;
     Group *group = engine_group_lookup(engine, name, error);
-    if (group == NULL || !reality_read(engine, FALSE, error) ||
-        !lookup_domain(engine, text, &domain, error))
+    if (group == NULL || !check_policy(OPERATION_JOIN, options, error) ||
+        !reality_read(engine, FALSE, error) || !lookup_domain(engine, text, &domain, error))
         return NULL;
 
     Group *other = group_of_domain(engine, domain.uuid);

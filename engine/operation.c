@@ -133,6 +133,8 @@ static void select_members(Operation *operation)
         return;
     for (guint i = 0; i < group->members->len; i++) {
         MemberNode *member = group->members->pdata[i];
+        if (kind->during == GROUP_STOPPING && !operation->options.dry_run)
+            member->revive = FALSE;
         if (kind->selects(member))
             operation_add_member(operation, member)->spared =
                 kind->during == GROUP_STARTING && member_has_domain(member);
@@ -183,7 +185,7 @@ static void compose_error(Operation *operation)
     } else if (operation->undoing && domgrp_error_code(cause) == DOMGRP_ERROR_CANCELLED) {
         g_set_error(&operation->error, DOMGRP_ERROR, DOMGRP_ERROR_UNDONE, "%s and undone",
                     cause->message);
-    } else if (operation->policy == DOMGRP_POLICY_ROLLBACK) {
+    } else if (operation->undoing) {
         g_set_error(&operation->error, DOMGRP_ERROR, DOMGRP_ERROR_UNDONE,
                     "%s of %s failed and was undone: %s", kind, name, cause->message);
     } else {
@@ -333,7 +335,7 @@ Operation *operation_new(Engine *engine, const OperationRequest *request, GError
         return NULL;
     }
     keep(engine, operation);
-    engine->again = TRUE;
+    engine->again = TRUE; /* what is queued may begin in the turn that makes it */
     if (!operation->queued)
         begin(operation);
     else

@@ -152,7 +152,7 @@ struct Work {
     const MemberNode *waits_for; /* what it needs and is not there yet */
     struct {
         guint handle;   /* of the attempt under way; 0: none */
-        gint64 began;   /* when the member began to run; 0: not yet */
+        gint64 end;     /* when its time is up; 0: it does not run yet */
         gint64 next;    /* when the next attempt is due */
         gint64 delay;   /* between the last attempt and that */
         gboolean ready; /* the last attempt found it so */
@@ -246,6 +246,8 @@ void reality_act(Engine *engine);
 /* What @member's configuration says about the end of its guest. */
 HostAction member_action(const MemberNode *member);
 gboolean action_builds(HostAction action);
+/* Whether its guest has ended and the daemon is who does something about that. */
+gboolean member_awaits_daemon(const MemberNode *member);
 /* Builds @member's domain again after an interrupted restart. */
 void member_restart(MemberNode *member);
 
@@ -380,7 +382,6 @@ struct Operation {
     guint built_tier;   /* all members up to this tier are built */
     GArray *unbuilt;    /* of guint: members of each tier that are not */
     guint active;       /* works under way */
-    guint failed;       /* members that failed in this phase */
     Work *work;         /* of a phase on the group */
     guint timer;        /* until it begins */
     GError *cause;      /* the first failure */

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * The step that waits until a member is ready: attempts of its probe, further
- * apart each time, until one succeeds, the member ends or its time is up.
+ * apart each time, and closer again near the end, until one succeeds, the
+ * member ends or its time is up.
  */
 #include "private.h"
 
@@ -30,7 +31,9 @@ static void attempt_ended(gpointer data, const GError *error)
     g_clear_error(&work->probe.seen);
     work->probe.seen = error != NULL ? g_error_copy(error) : NULL;
     work->probe.delay = CLAMP(work->probe.delay * 2, PROBE_FIRST_US, PROBE_MOST_US);
-    work->probe.next = host->ops->now(host) + work->probe.delay;
+    gint64 now = host->ops->now(host);
+    gint64 half = MAX((work->probe.end - now) / 2, PROBE_FIRST_US); /* the last is near the end */
+    work->probe.next = now + MIN(work->probe.delay, half);
     if (work->operation != NULL)
         engine_tell_operation(work->operation);
     engine_turn(work->engine);
@@ -81,12 +84,13 @@ StepResult step_ready(Work *work, GError **error)
     gint64 now = host->ops->now(host);
     if (probe == NULL)
         return STEP_DONE;
-    if (work->probe.began == 0)
-        work->probe.began = work->probe.next = now;
-
     gboolean waits = probe->kind == DOMGRP_PROBE_DELAY;
-    gint64 end =
-        work->probe.began + (gint64)(waits ? probe->delay_s : probe->timeout_s) * G_USEC_PER_SEC;
+    if (work->probe.end == 0) {
+        guint seconds = waits ? probe->delay_s : probe->timeout_s;
+        work->probe.end = now + (gint64)seconds * G_USEC_PER_SEC;
+        work->probe.next = now;
+    }
+    gint64 end = work->probe.end;
     if (work->probe.ready || (waits && now >= end && member_runs(work->member)))
         return ready(work);
     if (!member_runs(work->member) || (now >= end && work->probe.handle == 0))

@@ -112,6 +112,7 @@ static void count_failure(Group *group)
 static void note_failure(MemberNode *member)
 {
     Group *group = member->group;
+    member->revive = member->revive && !member_runs(member);
     if (!is_failure(member) || member->failed_domid == member->domain.domid)
         return;
     member->failed_domid = member->domain.domid;
@@ -299,8 +300,7 @@ static void group_tidy(Group *group)
         engine_retry(group->engine);
 }
 
-/* Whether its guest has ended and the daemon is who does something about that. */
-static gboolean has_ended(const MemberNode *member)
+gboolean member_awaits_daemon(const MemberNode *member)
 {
     const HostDomain *domain = &member->domain;
     return member_has_domain(member) && domain->shutdown && domain->reason != HOST_REASON_SUSPEND &&
@@ -354,7 +354,7 @@ static const Step *choose_steps(const MemberNode *member, HostAction action)
         return steps_end;
     if (action == HOST_ACTION_SOFT_RESET)
         return steps_soft_reset;
-    return has_ended(member) ? steps_act : steps_restart;
+    return member_awaits_daemon(member) ? steps_act : steps_restart;
 }
 
 static void member_act(MemberNode *member)
@@ -362,12 +362,13 @@ static void member_act(MemberNode *member)
     Engine *engine = member->group->engine;
     gboolean revive = is_to_revive(member);
     if (member->work != NULL || member->timer != 0 || operation_acts(member) ||
-        (!is_left_over(member) && !has_ended(member) && !revive))
+        (!is_left_over(member) && !member_awaits_daemon(member) && !revive))
         return;
 
     HostAction action = revive ? HOST_ACTION_RESTART : choose_action(member);
     if (action == HOST_ACTION_PRESERVE) {
         member->kept_domid = member->domain.domid;
+        engine->again = TRUE;
         return;
     }
 

@@ -102,7 +102,7 @@ static gboolean load_group(const Recovery *recovery, const JournalGroup *kept, G
             return FALSE;
     if (!load_settings(group, kept->settings, error))
         return FALSE;
-    group->boot_start = !same_boot && group->settings->starts_on_boot;
+    group->boot_start = !same_boot && group->settings->starts_on_boot && !group->failed;
     return TRUE;
 }
 
@@ -121,18 +121,24 @@ static Group *add_default(Engine *engine, const char *name, const char *uuid, gu
 /* A join that was cut off may have left settings of a member that is gone. */
 static gboolean settle_order(Group *group, GError **error)
 {
-    g_autoptr(GPtrArray) gone = g_ptr_array_new_with_free_func(g_free);
+    g_autoptr(GHashTable) names = g_hash_table_new(g_str_hash, g_str_equal);
+    g_autoptr(GHashTable) gone = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+    for (guint i = 0; i < group->members->len; i++)
+        g_hash_table_add(names, ((Member *)group->members->pdata[i])->name);
     for (guint i = 0; i < group->settings->members->len; i++) {
         const DomgrpMemberSettings *member = group->settings->members->pdata[i];
-        if (group_find_member(group, member->name) == NULL)
-            g_ptr_array_add(gone, g_strdup(member->name));
+        if (!g_hash_table_contains(names, member->name))
+            g_hash_table_add(gone, g_strdup(member->name));
         for (guint k = 0; k < member->needs->len; k++)
-            if (group_find_member(group, member->needs->pdata[k]) == NULL)
-                g_ptr_array_add(gone, g_strdup(member->needs->pdata[k]));
+            if (!g_hash_table_contains(names, member->needs->pdata[k]))
+                g_hash_table_add(gone, g_strdup(member->needs->pdata[k]));
     }
-    for (guint i = 0; i < gone->len; i++)
-        domgrp_settings_remove(group->settings, gone->pdata[i]);
-    group->changed = group->changed || gone->len > 0;
+    GHashTableIter iter;
+    gpointer name;
+    g_hash_table_iter_init(&iter, gone);
+    while (g_hash_table_iter_next(&iter, &name, NULL))
+        domgrp_settings_remove(group->settings, name);
+    group->changed = group->changed || g_hash_table_size(gone) > 0;
     return group_order(group, error);
 }
 
@@ -228,12 +234,14 @@ static gboolean is_by_itself(const JournalOperation *record)
     return record->options != NULL && strstr(record->options, "by-itself") != NULL;
 }
 
-/* The daemon's own start at boot is not forgotten for not having begun. */
+/* What the daemon was to do by itself is not forgotten for not having begun. */
 static void close_queued(Engine *engine, const JournalOperation *record, OperationKind kind,
                          Group *group)
 {
     if (group != NULL && kind == OPERATION_START && is_by_itself(record))
         group->boot_start = TRUE;
+    if (group != NULL && kind == OPERATION_SHUTDOWN && is_by_itself(record))
+        group->stop_wanted = group->failed = group->doubt = TRUE;
     operation_close(engine, record, interrupted(record, " before it began"));
 }
 
@@ -289,13 +297,15 @@ static void finish_member(const Recovery *recovery, MemberNode *member)
         member_restart(member);
 }
 
-/* Nothing starts by itself unless its file asks for it. */
+/* Nothing starts by itself unless its file asks for it. That it does is noted before the boot. */
 static gboolean start_at_boot(Group *group, GError **error)
 {
-    if (!group->boot_start || group->operation != NULL)
-        return TRUE;
     OperationRequest request = {.kind = OPERATION_START, .group = group, .by_itself = TRUE};
-    return operation_new(group->engine, &request, error) != NULL;
+    if (!group->boot_start)
+        return TRUE;
+    if (group->operation == NULL && operation_new(group->engine, &request, error) == NULL)
+        return FALSE;
+    return group_store(group, error);
 }
 
 static gboolean finish(const Recovery *recovery, GError **error)

@@ -270,10 +270,12 @@ static void set_failure(OperationNode *node, Outcome outcome, const GError *erro
 
 static void member_undone(Operation *operation, OperationNode *node, const Work *work)
 {
-    if (work->error != NULL)
+    if (work->error != NULL) {
         keep_first(&operation->undo_error, node->shown.name, work->error);
-    else if (node->shown.outcome != OUTCOME_FAILED)
+        set_failure(node, OUTCOME_FAILED, work->error);
+    } else if (node->shown.outcome != OUTCOME_FAILED) {
         node->shown.outcome = OUTCOME_UNDONE;
+    }
     if (work->complete)
         operation_release(operation, node);
 }
@@ -281,7 +283,6 @@ static void member_undone(Operation *operation, OperationNode *node, const Work 
 static void member_failed(Operation *operation, OperationNode *node, const GError *error)
 {
     set_failure(node, OUTCOME_FAILED, error);
-    operation->failed++;
     if (phase_of(operation)->checks)
         return;
     keep_first(&operation->cause, node->shown.name, error);
@@ -322,6 +323,16 @@ static void find_cause(Operation *operation)
     }
 }
 
+/* Those that were stopped half-way, and undoing came to its end before them. */
+static void find_not_undone(Operation *operation)
+{
+    for (guint i = 0; i < operation->members->len && operation->undo_error != NULL; i++) {
+        OperationNode *node = node_of(operation, i);
+        if (node->shown.outcome == OUTCOME_UNDONE && !node->released)
+            set_failure(node, OUTCOME_FAILED, operation->undo_error);
+    }
+}
+
 /* -- from phase to phase -- */
 
 /* Goes to the next phase if nothing of this one is left to wait for. */
@@ -337,7 +348,6 @@ void operation_begin_phase(Operation *operation)
 {
     const Phase *phase = phase_of(operation);
     const Step *steps = operation->undoing ? phase->undo : phase->steps;
-    operation->failed = 0;
     operation->halted = FALSE;
     operation->engine->again = TRUE;
     if (steps != NULL && phase->direction == DIRECTION_NONE)
@@ -358,8 +368,12 @@ static gboolean is_last(const Operation *operation, gboolean *ret_undo)
     if (operation->error != NULL)
         return TRUE;
     if (operation->cause != NULL) {
-        *ret_undo = !phase->checks && operation->policy == DOMGRP_POLICY_ROLLBACK;
-        if (phase->checks || operation->policy == DOMGRP_POLICY_STOP)
+        /* A group that is not made right is not filled: policies are about members. */
+        gboolean undoes = phase->direction == DIRECTION_NONE
+                              ? phase->undo != NULL
+                              : operation->policy == DOMGRP_POLICY_ROLLBACK;
+        *ret_undo = !phase->checks && undoes;
+        if (phase->checks || (!undoes && operation->policy == DOMGRP_POLICY_STOP))
             return TRUE;
     }
     return !*ret_undo &&
@@ -372,6 +386,7 @@ void operation_next_phase(Operation *operation)
     if (!operation->undoing && phase_of(operation)->checks)
         find_cause(operation);
     if (is_last(operation, &undo)) {
+        find_not_undone(operation);
         operation_end(operation);
         return;
     }

@@ -96,7 +96,7 @@ static StepResult check_need(const Work *work, const MemberNode *need, GError **
         return STEP_WATCH;
     if (member_runs(need))
         return STEP_DONE;
-    if (need->timer != 0) /* it will be restarted */
+    if (need->timer != 0 || member_awaits_daemon(need)) /* it may be restarted */
         return STEP_WATCH;
     fail_need(work, need, "has ended meanwhile", error);
     return STEP_FAILED;

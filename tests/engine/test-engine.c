@@ -101,7 +101,10 @@ static void run_task(World *world, char **words, GString *out)
 static void run_join(World *world, char **words, GString *out)
 {
     g_autoptr(GError) error = NULL;
-    world->last = engine_join(world->engine, words[1], words[2], NULL, &error);
+    EngineOptions options = {0};
+    for (char **word = words + 3; *word != NULL; word++)
+        read_option(*word, &options);
+    world->last = engine_join(world->engine, words[1], words[2], &options, &error);
     if (world->last == NULL)
         print_error(world, error, out);
 }
