@@ -257,7 +257,7 @@ static gboolean address_parse(DomgrpProbe *probe, const char *value, const char 
 static gboolean tcp_parse(DomgrpProbe *probe, const char *value, const char *word, GError **error)
 {
     const char *colon = strrchr(word, ':');
-    guint port;
+    guint port = 0;
 
     if (colon == NULL || (word[0] == '[' && word[strlen(word) - 1] == ']'))
         return FAIL_VALUE(error, value, "has no port: write tcp ADDRESS:PORT");
@@ -577,7 +577,7 @@ static gboolean on_member_failure_add(DomgrpSettings *settings, const char *valu
 static gboolean failure_limit_add(DomgrpSettings *settings, const char *value, GError **error)
 {
     g_auto(GStrv) parts = g_strsplit(value, "/", 2);
-    guint times, seconds;
+    guint times = 0, seconds = 0;
 
     if (g_strv_length(parts) != 2)
         return FAIL_VALUE(error, value, "has no slash: write TIMES/SECONDS");
