@@ -5,6 +5,8 @@
  * Synchronous functions ask the hypervisor on the caller's thread. What takes
  * time runs on a bounded pool of threads, each job with a libxl context of
  * its own, and is reported on the main context, in the order of completion.
+ * Probes wait on none of these threads: a connection or a key takes none, and
+ * programs have a few of their own, where those beyond wait for their turn.
  *
  * The process must not handle SIGCHLD (libxl does, and reaps its own children
  * only) and gets SIGPIPE ignored. Its other children it reaps by their pid.
