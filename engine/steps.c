@@ -278,12 +278,14 @@ StepResult step_decide(Work *work, GError **error)
     return STEP_DONE;
 }
 
-/* What cannot be reset is started again, when its turn comes. */
+/* A reset takes the group's record from the domain; what cannot be reset is started again. */
 static void was_reset(gpointer data, const GError *error)
 {
     Work *work = data;
     if (error != NULL)
         work->member->no_reset_domid = work->domid;
+    else
+        group_publish(work->group);
     work_called(work, error);
 }
 
