@@ -94,6 +94,20 @@ static gboolean may_destroy(Group *group, GError **error)
            refuse(group, error, "is not running: there is nothing to destroy");
 }
 
+/* What has ended and would be started again is to stay down, too. */
+static gboolean selects_to_shut_down(const MemberNode *member)
+{
+    return member_runs(member) || member_awaits_daemon(member);
+}
+
+static gboolean may_shut_down(Group *group, GError **error)
+{
+    for (guint i = 0; i < group->members->len; i++)
+        if (member_awaits_daemon(group->members->pdata[i]))
+            return not_paused(group, error);
+    return may_ask(group, error);
+}
+
 static gboolean may_delete(Group *group, GError **error)
 {
     if (!group_stopped(group) || !group_idle(group))
@@ -311,8 +325,8 @@ const Kind kinds[OPERATION_KIND_COUNT] = {
                             .policy = DOMGRP_POLICY_CONTINUE,
                             .during = GROUP_STOPPING,
                             .undoing = GROUP_STARTING,
-                            .allowed = may_ask,
-                            .selects = member_runs,
+                            .allowed = may_shut_down,
+                            .selects = selects_to_shut_down,
                             .waits = TRUE,
                             .forgives = TRUE,
                             .phases = phases_shutdown},

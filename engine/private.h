@@ -145,6 +145,7 @@ struct Work {
     HostAction action;           /* what to do with it when it has ended */
     gboolean runs;               /* its domain runs already: it has only to be ready */
     gboolean skipped;            /* a step said STEP_SKIPPED */
+    gboolean unasked;            /* the guest had ended before it was to be asked to */
     gboolean destroys;           /* the guest's time is up, and its domain is destroyed for it */
     gboolean takes_over;         /* xl's domain is shut down, and built again as ours */
     gboolean back;               /* xl has started it again */
@@ -246,6 +247,7 @@ void reality_act(Engine *engine);
 /* What @member's configuration says about the end of its guest. */
 HostAction member_action(const MemberNode *member);
 gboolean action_builds(HostAction action);
+HostAction action_without_restart(HostAction action);
 /* Whether its guest has ended and the daemon is who does something about that. */
 gboolean member_awaits_daemon(const MemberNode *member);
 /* Builds @member's domain again after an interrupted restart. */

@@ -334,6 +334,11 @@ static const HostAction actions_with[] = {
     [HOST_ACTION_SOFT_RESET] = HOST_ACTION_SOFT_RESET,
 };
 
+HostAction action_without_restart(HostAction action)
+{
+    return actions_without[action];
+}
+
 /* What is done about a guest that has ended: as its own configuration says, and its group. */
 static HostAction choose_action(const MemberNode *member)
 {
@@ -342,7 +347,7 @@ static HostAction choose_action(const MemberNode *member)
     if (is_left_over(member) && member->no_reset_domid != member->domain.domid)
         return HOST_ACTION_DESTROY;
     if (group->failed)
-        return actions_without[action];
+        return action_without_restart(action);
     if (is_failure(member) && group->settings->on_member_failure == DOMGRP_MEMBER_FAILURE_RESTART)
         return actions_with[action];
     return action;

@@ -192,6 +192,7 @@ StepResult step_ask(Work *work, GError **error)
     MemberNode *member = work->member;
     gboolean reboot = work->operation->kind == OPERATION_REBOOT;
     work_set_deadline(work, (gint64)timeout_of(work) * G_USEC_PER_SEC);
+    work->unasked = !member_runs(member) && !member->domain.asked;
     if (!member_runs(member) || member->domain.domid != work->domid)
         return STEP_DONE;
 
@@ -275,6 +276,8 @@ StepResult step_decide(Work *work, GError **error)
     else if (work->operation != NULL && work->member->domain.domid == work->domid &&
              work->member->domain.shutdown)
         work->action = member_action(work->member);
+    if (work->unasked && work->operation->kind == OPERATION_SHUTDOWN)
+        work->action = action_without_restart(work->action);
     return STEP_DONE;
 }
 
