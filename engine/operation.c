@@ -29,10 +29,10 @@ gboolean operation_is_over(const Operation *operation)
 /* How it was asked for, in words that options_read() understands. */
 static char *options_text(const Operation *operation)
 {
-    return g_strdup_printf("timeout=%u%s%s%s", operation->options.timeout_s,
-                           operation->options.fallback ? " fallback" : "",
-                           operation->by_itself ? " by-itself" : "",
-                           operation->resumed ? " resumed" : "");
+    return g_strdup_printf(
+        "timeout=%u%s%s%s%s", operation->options.timeout_s,
+        operation->options.fallback ? " fallback" : "", operation->by_itself ? " by-itself" : "",
+        operation->resumed ? " resumed" : "", operation->undoing ? " undoing" : "");
 }
 
 static void options_read(Operation *operation, const char *text)
@@ -77,7 +77,7 @@ static void store_members(const Operation *operation, JournalOperation *record)
     }
 }
 
-static gboolean operation_store(Operation *operation, GError **error)
+gboolean operation_store(Operation *operation, GError **error)
 {
     if (operation->options.dry_run)
         return TRUE;

@@ -416,6 +416,7 @@ void operations_begin_queued(Engine *engine);
 /* The operation that keeps one on @group (and @other) from beginning, or NULL. */
 const Operation *operation_ahead(Engine *engine, const Group *group, const Group *other);
 /* -- between the two halves: operation.c and schedule.c -- */
+gboolean operation_store(Operation *operation, GError **error);
 void operation_plan(Operation *operation); /* tiers, and what is waited for */
 void operation_begin_phase(Operation *operation);
 void operation_next_phase(Operation *operation);

@@ -229,9 +229,14 @@ static void close_lost(Engine *engine, const JournalOperation *record, Operation
         operation_close(engine, record, lost(record));
 }
 
+static gboolean has_option(const JournalOperation *record, const char *word)
+{
+    return record->options != NULL && strstr(record->options, word) != NULL;
+}
+
 static gboolean is_by_itself(const JournalOperation *record)
 {
-    return record->options != NULL && strstr(record->options, "by-itself") != NULL;
+    return has_option(record, "by-itself");
 }
 
 /* What the daemon was to do by itself is not forgotten for not having begun. */
@@ -248,6 +253,7 @@ static void close_queued(Engine *engine, const JournalOperation *record, Operati
 static void close_cut_off(Engine *engine, const JournalOperation *record, OperationKind kind,
                           Group *group)
 {
+    gboolean undoing = has_option(record, "undoing");
     DomgrpPolicy policy = DOMGRP_POLICY_STOP;
     domgrp_policy_parse(record->policy, &policy, NULL);
     if (kinds[kind].was_done != NULL) {
@@ -255,9 +261,10 @@ static void close_cut_off(Engine *engine, const JournalOperation *record, Operat
         operation_close(engine, record, done ? NULL : interrupted(record, " before it was done"));
     } else if (group == NULL) {
         operation_close(engine, record, interrupted(record, " before anything was changed"));
-    } else if (policy == DOMGRP_POLICY_STOP || group->operation != NULL) {
+    } else if ((policy == DOMGRP_POLICY_STOP && !undoing) || group->operation != NULL) {
         operation_close(engine, record, interrupted(record, ""));
-    } else if (policy == DOMGRP_POLICY_CONTINUE || is_by_itself(record) || all_run(record, group)) {
+    } else if (!undoing && (policy == DOMGRP_POLICY_CONTINUE || is_by_itself(record) ||
+                            all_run(record, group))) {
         operation_resume(engine, record, group);
     } else {
         operation_undo(engine, record, group,

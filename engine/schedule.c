@@ -390,12 +390,14 @@ void operation_next_phase(Operation *operation)
         operation_end(operation);
         return;
     }
-    if (undo)
+    if (undo) {
         operation->undoing = TRUE;
-    else if (operation->undoing)
+        operation_store(operation, NULL); /* else a death decides anew */
+    } else if (operation->undoing) {
         operation->phase--;
-    else
+    } else {
         operation->phase++;
+    }
     operation_begin_phase(operation);
 }
 
