@@ -94,16 +94,16 @@ static gboolean may_destroy(Group *group, GError **error)
            refuse(group, error, "is not running: there is nothing to destroy");
 }
 
-/* What has ended and would be started again is to stay down, too. */
+/* What has ended, and is or would be started again, is to stay down, too. */
 static gboolean selects_to_shut_down(const MemberNode *member)
 {
-    return member_runs(member) || member_awaits_daemon(member);
+    return member_runs(member) || member_awaits_daemon(member) || member->work != NULL;
 }
 
 static gboolean may_shut_down(Group *group, GError **error)
 {
     for (guint i = 0; i < group->members->len; i++)
-        if (member_awaits_daemon(group->members->pdata[i]))
+        if (selects_to_shut_down(group->members->pdata[i]))
             return not_paused(group, error);
     return may_ask(group, error);
 }

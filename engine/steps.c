@@ -216,7 +216,7 @@ static StepResult fail_late(const Work *work, const char *what, GError **error)
 static gboolean has_ended(const Work *work)
 {
     const HostDomain *domain = &work->member->domain;
-    return domain->domid != work->domid ||
+    return work->domid == HOST_DOMID_NONE || domain->domid != work->domid ||
            (domain->shutdown && domain->reason != HOST_REASON_SUSPEND);
 }
 
@@ -236,7 +236,7 @@ StepResult step_wait_gone(Work *work, GError **error)
 {
     if (work->ours || work->destroys)
         return STEP_DONE;
-    if (work->member->domain.domid != work->domid)
+    if (work->domid == HOST_DOMID_NONE || work->member->domain.domid != work->domid)
         return STEP_END;
     if (member_action(work->member) == HOST_ACTION_PRESERVE)
         return STEP_END;

@@ -257,9 +257,9 @@ void engine_turn(Engine *engine)
             engine_retry(engine);
             break;
         }
+        operations_begin_queued(engine); /* by what members are now, not before works ended */
         run_works(engine);
         reap_works(engine);
-        operations_begin_queued(engine);
         feed_operations(engine);
         reality_act(engine);
         publish_groups(engine);
