@@ -281,10 +281,14 @@ static void settle_operation(const Recovery *recovery, const JournalOperation *r
         close_cut_off(engine, record, kind, group);
 }
 
-/* The daemon was restarting @member by itself: what is left of its domain is no good. */
+/*
+ * The daemon was restarting @member by itself: what is left of its domain is no good, unless its
+ * guest was let run already.
+ */
 static void finish_member(const Recovery *recovery, MemberNode *member)
 {
-    if (member_is_intended(member) && member->group->operation == NULL &&
+    gboolean runs = member_runs(member) && !member->domain.paused;
+    if (member_is_intended(member) && !runs && member->group->operation == NULL &&
         open_operation(recovery, member->group->uuid) == NULL)
         member_restart(member);
 }
