@@ -255,14 +255,16 @@ static gboolean is_open(const MemberNode *member)
            !operation_acts(member);
 }
 
-/* What is left of its domain never ran, or does not run any more: it is to be ended. */
+/*
+ * What is left of its domain never ran, or does not run any more: it is to be ended. One that
+ * stands still because its group is paused did run.
+ */
 static gboolean is_left_over(const MemberNode *member)
 {
     const HostDomain *domain = &member->domain;
     return is_open(member) && member_has_domain(member) &&
-           (member_is_intended(member)
-                ? domain->paused || domain->shutdown
-                : domain->domid == member->owned_domid && (domain->paused || domain->shutdown));
+           (member_is_intended(member) || domain->domid == member->owned_domid) &&
+           (domain->shutdown || (domain->paused && !member->group->paused));
 }
 
 /*
