@@ -202,7 +202,7 @@ static char *check_history(World *world, const Scenario *scenario, guint created
     operation_get_info(operations->pdata[0], &info);
     if (info.error != NULL || strcmp(operation_kind_name(info.kind), scenario->name) != 0)
         return NULL;
-    guint now = world_runs(world, "db");
+    guint now = checker_begun(world->checker, "db");
     if (now != created + (scenario->act == act_create || scenario->act == act_start ||
                           scenario->act == act_reboot))
         return g_strdup_printf("db began to run %u times, then %u times", created, now);
@@ -284,7 +284,7 @@ static gboolean run_once(const Scenario *scenario, guint n, guint nth, SimFault 
 {
     World *world = prepare(scenario, n, stock);
     g_autofree char *before = world_list(world);
-    guint created = world_runs(world, "db");
+    guint created = checker_begun(world->checker, "db");
     DomgrpExit status = DOMGRP_EXIT_DAEMON;
     runs++;
 
