@@ -217,7 +217,9 @@ static GError *lost(const JournalOperation *record)
 static void close_lost(Engine *engine, const JournalOperation *record, OperationKind kind,
                        Group *group)
 {
-    if (kind == OPERATION_CREATE && group != NULL)
+    DomgrpPolicy policy = DOMGRP_POLICY_ROLLBACK;
+    domgrp_policy_parse(record->policy, &policy, NULL);
+    if (kind == OPERATION_CREATE && group != NULL && policy == DOMGRP_POLICY_ROLLBACK)
         operation_undo(engine, record, group, lost(record));
     else
         operation_close(engine, record, lost(record));
@@ -296,10 +298,12 @@ static void finish_member(const Recovery *recovery, MemberNode *member)
 /* Nothing starts by itself unless its file asks for it. */
 static gboolean start_at_boot(Group *group, GError **error)
 {
-    if (!group->boot_start || group->operation != NULL)
-        return TRUE;
     OperationRequest request = {.kind = OPERATION_START, .group = group, .by_itself = TRUE};
-    return operation_new(group->engine, &request, error) != NULL;
+    if (!group->boot_start)
+        return TRUE;
+    if (group->operation == NULL && operation_new(group->engine, &request, error) == NULL)
+        return FALSE;
+    return group_store(group, error); /* what it notes from now on is of this boot */
 }
 
 static gboolean finish(const Recovery *recovery, GError **error)
