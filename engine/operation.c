@@ -327,7 +327,10 @@ Operation *operation_new(Engine *engine, const OperationRequest *request, GError
     }
     if (!operation->queued)
         select_members(operation);
-    if (!operation_store(operation, error)) {
+    if (!operation_store(operation, &operation->error)) {
+        operation->ended_us = g_get_real_time();
+        operation_store(operation, NULL); /* the journal may have it all the same */
+        g_propagate_error(error, g_steal_pointer(&operation->error));
         unbind_members(operation);
         operation_free(operation);
         return NULL;
