@@ -124,6 +124,17 @@ Operation *world_create(World *world, const char *group, const char *const *name
     return world->last;
 }
 
+void world_expect(World *world, Operation *operation)
+{
+    OperationInfo info;
+    world->last = operation;
+    if (operation == NULL)
+        return;
+    operation_get_info(operation, &info);
+    memcpy(world->task, info.uuid, sizeof world->task);
+    checker_expect(world->checker, operation);
+}
+
 char *world_list(World *world)
 {
     GString *text = g_string_new(NULL);

@@ -11,14 +11,15 @@ typedef struct {
     Host *host;
     Journal *journal;
     Engine *engine;
-    GHashTable *files;        /* member name to text; a member without one has only a name */
-    Operation *last;          /* the operation begun last */
-    DomgrpSettings *settings; /* of the next group that is created; NULL: none */
-    EngineOptions options;    /* likewise */
-    const char *uuid;         /* of the next group that is created; NULL: a new one */
-    gboolean stock;           /* the hypervisor does not know groups */
-    Checker *checker;         /* judges all that happens */
-    GString *notes;           /* what the listener was told that matters */
+    GHashTable *files;           /* member name to text; a member without one has only a name */
+    Operation *last;             /* the operation begun last */
+    DomgrpSettings *settings;    /* of the next group that is created; NULL: none */
+    EngineOptions options;       /* likewise */
+    const char *uuid;            /* of the next group that is created; NULL: a new one */
+    gboolean stock;              /* the hypervisor does not know groups */
+    Checker *checker;            /* judges all that happens */
+    char task[DOMGRP_UUID_TEXT]; /* the operation that world_expect() was given last */
+    GString *notes;              /* what the listener was told that matters */
 } World;
 
 World *world_new(void);
@@ -27,6 +28,8 @@ void world_free(World *world);
 void world_set_file(World *world, const char *name, const char *text);
 /* Begins a create of @group with the members of @names, NULL-terminated. */
 Operation *world_create(World *world, const char *group, const char *const *names, GError **error);
+/* @operation, which may be NULL, was asked for: if it was accepted its end must come. */
+void world_expect(World *world, Operation *operation);
 /* The daemon dies and begins again. FALSE: it could not. */
 gboolean world_restart(World *world, GError **error);
 void world_stop(World *world);
