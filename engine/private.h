@@ -347,6 +347,7 @@ struct OperationNode {
     gboolean built;     /* its domain need not be waited for by those of its tier and above */
     gboolean passed;    /* it is through the present phase */
     gboolean released;  /* those that were blocked by it are not any more */
+    gboolean barred;    /* one that blocks it has ended without that: its turn does not come */
     gboolean ordered;   /* it is blocked by others, or blocks them */
     guint blockers;     /* members that must be done before it */
     GArray *unblocks;   /* indices (guint) of members that wait for it */

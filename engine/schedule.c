@@ -97,7 +97,7 @@ static void build_graph(Operation *operation)
     for (guint i = 0; i < operation->members->len; i++) {
         OperationNode *node = node_of(operation, i);
         node->blockers = 0;
-        node->passed = node->released = node->ordered = FALSE;
+        node->passed = node->released = node->barred = node->ordered = FALSE;
         g_array_set_size(node->unblocks, 0);
     }
     if (!forward || operation->undoing)
@@ -227,6 +227,18 @@ void operation_release(Operation *operation, OperationNode *node)
     }
 }
 
+/* It has ended without that: those behind it will not have their turn. */
+static void bar(Operation *operation, const OperationNode *node)
+{
+    for (guint i = 0; i < node->unblocks->len; i++) {
+        OperationNode *behind = node_of(operation, g_array_index(node->unblocks, guint, i));
+        if (behind->barred)
+            continue;
+        behind->barred = TRUE;
+        bar(operation, behind);
+    }
+}
+
 /* -- failure -- */
 
 static void keep_first(GError **first, const char *member, const GError *error)
@@ -297,6 +309,8 @@ static void member_ended(Operation *operation, OperationNode *node, const Work *
         return;
     }
     operation_built(operation, node);
+    if (!work->complete && !node->released)
+        bar(operation, node);
     if (work->complete) {
         node->passed = TRUE;
         node->shown.outcome = more_to_come(operation) ? OUTCOME_PENDING : OUTCOME_DONE;
