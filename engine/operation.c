@@ -183,7 +183,7 @@ static void compose_error(Operation *operation)
     } else if (operation->undoing && domgrp_error_code(cause) == DOMGRP_ERROR_CANCELLED) {
         g_set_error(&operation->error, DOMGRP_ERROR, DOMGRP_ERROR_UNDONE, "%s and undone",
                     cause->message);
-    } else if (operation->policy == DOMGRP_POLICY_ROLLBACK) {
+    } else if (operation->undoing) {
         g_set_error(&operation->error, DOMGRP_ERROR, DOMGRP_ERROR_UNDONE,
                     "%s of %s failed and was undone: %s", kind, name, cause->message);
     } else {

@@ -372,8 +372,10 @@ static gboolean is_last(const Operation *operation, gboolean *ret_undo)
     if (operation->error != NULL)
         return TRUE;
     if (operation->cause != NULL) {
-        *ret_undo = !phase->checks && operation->policy == DOMGRP_POLICY_ROLLBACK;
-        if (phase->checks || operation->policy == DOMGRP_POLICY_STOP)
+        /* Without what is done to the group there is nothing to go on with. */
+        gboolean whole = phase->direction == DIRECTION_NONE && phase->undo != NULL;
+        *ret_undo = !phase->checks && (whole || operation->policy == DOMGRP_POLICY_ROLLBACK);
+        if (phase->checks || (!*ret_undo && operation->policy == DOMGRP_POLICY_STOP))
             return TRUE;
     }
     return !*ret_undo &&
