@@ -287,8 +287,22 @@ static void member_tidy(MemberNode *member)
     member_show(member);
 }
 
+/* An undoing that failed in its middle has taken away what a group that is still there has. */
+static void group_remake(Group *group)
+{
+    guint32 id = group->id;
+    if (!group_make(group, NULL)) {
+        engine_retry(group->engine);
+        return;
+    }
+    group->doubt = group->doubt || group->id != id;
+    group_publish(group);
+}
+
 static void group_tidy(Group *group)
 {
+    if (group->defined && !group->is_default && !group->in_hypervisor && group->operation == NULL)
+        group_remake(group);
     if (group->pause_doubt && group->operation == NULL) {
         gboolean before = group->paused;
         group->pause_doubt = !group_read_pause(group, NULL);
