@@ -218,6 +218,21 @@ static void explain_blocked(Operation *operation)
     }
 }
 
+/*
+ * What the operation meant to build will not be built any more: the journal must not say so when
+ * the operation is over, or the next daemon would build it.
+ */
+static void forget_intents(Operation *operation)
+{
+    for (guint i = 0; i < operation->members->len; i++) {
+        MemberNode *member = node_of(operation, i)->member;
+        if (member == NULL || member->work != NULL || !member_is_intended(member))
+            continue;
+        gboolean runs = member_runs(member) && !member->domain.paused;
+        member_store_owner(member, runs, member->domain.domid, NULL);
+    }
+}
+
 void operation_end(Operation *operation)
 {
     Engine *engine = operation->engine;
@@ -229,6 +244,8 @@ void operation_end(Operation *operation)
         if (node->shown.outcome == OUTCOME_PENDING || node->shown.outcome == OUTCOME_ACTIVE)
             node->shown.outcome = OUTCOME_NOT_TRIED;
     }
+    if (!operation->queued)
+        forget_intents(operation);
     operation->ended_us = g_get_real_time();
     operation_store(operation, NULL); /* left open it is closed by the next start */
 

@@ -306,6 +306,7 @@ StepResult step_ready_if_back(Work *work, GError **error);
 StepResult step_retract(Work *work, GError **error);
 StepResult step_wait_retracted(Work *work, GError **error);
 StepResult step_wait_asked(Work *work, GError **error);
+StepResult step_end_if_back(Work *work, GError **error);
 StepResult step_end_unless_same(Work *work, GError **error);
 StepResult step_release(Work *work, GError **error);
 StepResult step_ask(Work *work, GError **error);

@@ -182,18 +182,31 @@ static gboolean settle_groups(Engine *engine, GError **error)
 
 /* -- what was under way -- */
 
-/* Every member that the operation was to start has been let run. */
-static gboolean all_run(const JournalOperation *record, const Group *group)
+static gboolean has_started(const MemberNode *member)
+{
+    return member_runs(member) && !member_is_ending(member) &&
+           !(member_is_intended(member) && member->domain.paused);
+}
+
+static gboolean is_concerned(const JournalOperation *record, OperationKind kind,
+                             const MemberNode *member)
+{
+    for (guint i = 0; i < record->members->len; i++) {
+        const JournalOperationMember *kept = record->members->pdata[i];
+        if (strcmp(kept->uuid, member->shown.uuid) == 0)
+            return TRUE;
+    }
+    return kind == OPERATION_CREATE;
+}
+
+/* Every member that the operation was to start has been let run, or was to end has ended. */
+static gboolean all_done(const JournalOperation *record, OperationKind kind, const Group *group)
 {
     for (guint i = 0; i < group->members->len; i++) {
         const MemberNode *member = group->members->pdata[i];
-        gboolean concerned = operation_kind_lookup(record->kind) == OPERATION_CREATE;
-        for (guint k = 0; k < record->members->len; k++) {
-            const JournalOperationMember *kept = record->members->pdata[k];
-            concerned = concerned || strcmp(kept->uuid, member->shown.uuid) == 0;
-        }
-        if (concerned && (!member_runs(member) || member_is_ending(member) ||
-                          (member_is_intended(member) && member->domain.paused)))
+        gboolean done =
+            kind == OPERATION_SHUTDOWN ? !member_has_domain(member) : has_started(member);
+        if (is_concerned(record, kind, member) && !done)
             return FALSE;
     }
     return TRUE;
@@ -251,7 +264,8 @@ static void close_cut_off(Engine *engine, const JournalOperation *record, Operat
         operation_close(engine, record, interrupted(record, " before anything was changed"));
     } else if (policy == DOMGRP_POLICY_STOP || group->operation != NULL) {
         operation_close(engine, record, interrupted(record, ""));
-    } else if (policy == DOMGRP_POLICY_CONTINUE || is_by_itself(record) || all_run(record, group)) {
+    } else if (policy == DOMGRP_POLICY_CONTINUE || is_by_itself(record) ||
+               all_done(record, kind, group)) {
         operation_resume(engine, record, group);
     } else {
         operation_undo(engine, record, group,

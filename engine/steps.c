@@ -351,6 +351,16 @@ StepResult step_end_unless_ours(Work *work, GError **error)
                                                                                     : STEP_DONE;
 }
 
+/* The domain that was asked has gone, and somebody has started the member again. */
+StepResult step_end_if_back(Work *work, GError **error)
+{
+    const MemberNode *member = work->member;
+    return member_has_domain(member) && member->domain.domid != work->domid &&
+                   !member_is_intended(member)
+               ? STEP_END
+               : STEP_DONE;
+}
+
 /* The domain that was to go has gone before, and there may be another one by now. */
 StepResult step_end_unless_same(Work *work, GError **error)
 {
@@ -556,7 +566,10 @@ StepResult group_step_unpublish(Work *work, GError **error)
 StepResult group_step_delete(Work *work, GError **error)
 {
     Journal *journal = work->engine->journal;
-    return journal->ops->group_delete(journal, work->group->uuid, error) ? STEP_DONE : STEP_FAILED;
+    if (journal->ops->group_delete(journal, work->group->uuid, error))
+        return STEP_DONE;
+    work->group->doubt = TRUE;
+    return STEP_FAILED;
 }
 
 StepResult group_step_forget(Work *work, GError **error)
