@@ -180,6 +180,7 @@ static const Step steps_shutdown[] = {
     {step_ask, "asking the guest", MEMBER_STOPPING},
     {step_wait_end, "waiting for the guest", MEMBER_STOPPING},
     {step_wait_gone, "waiting for xl", MEMBER_STOPPING},
+    {step_end_if_back, NULL, AS_IT_IS},
     STEPS_ACT,
     {step_end_unless_restart, NULL, MEMBER_STOPPING},
     STEPS_BUILD,

@@ -220,6 +220,21 @@ static void explain_blocked(Operation *operation)
     }
 }
 
+/*
+ * What the operation meant to build will not be built any more: the journal must not say so when
+ * the operation is over, or the next daemon would build it.
+ */
+static void forget_intents(Operation *operation)
+{
+    for (guint i = 0; i < operation->members->len; i++) {
+        MemberNode *member = node_of(operation, i)->member;
+        if (member == NULL || member->work != NULL || !member_is_intended(member))
+            continue;
+        gboolean runs = member_runs(member) && !member->domain.paused;
+        member_store_owner(member, runs, member->domain.domid, NULL);
+    }
+}
+
 void operation_end(Operation *operation)
 {
     Engine *engine = operation->engine;
@@ -231,6 +246,8 @@ void operation_end(Operation *operation)
         if (node->shown.outcome == OUTCOME_PENDING || node->shown.outcome == OUTCOME_ACTIVE)
             node->shown.outcome = OUTCOME_NOT_TRIED;
     }
+    if (!operation->queued)
+        forget_intents(operation);
     operation->ended_us = g_get_real_time();
     operation_store(operation, NULL); /* left open it is closed by the next start */
 
@@ -329,7 +346,10 @@ Operation *operation_new(Engine *engine, const OperationRequest *request, GError
     }
     if (!operation->queued)
         select_members(operation);
-    if (!operation_store(operation, error)) {
+    if (!operation_store(operation, &operation->error)) {
+        operation->ended_us = g_get_real_time();
+        operation_store(operation, NULL); /* the journal may have it all the same */
+        g_propagate_error(error, g_steal_pointer(&operation->error));
         unbind_members(operation);
         operation_free(operation);
         return NULL;

@@ -310,6 +310,7 @@ StepResult step_ready_if_back(Work *work, GError **error);
 StepResult step_retract(Work *work, GError **error);
 StepResult step_wait_retracted(Work *work, GError **error);
 StepResult step_wait_asked(Work *work, GError **error);
+StepResult step_end_if_back(Work *work, GError **error);
 StepResult step_end_unless_same(Work *work, GError **error);
 StepResult step_release(Work *work, GError **error);
 StepResult step_ask(Work *work, GError **error);
@@ -351,6 +352,7 @@ struct OperationNode {
     gboolean built;     /* its domain need not be waited for by those of its tier and above */
     gboolean passed;    /* it is through the present phase */
     gboolean released;  /* those that were blocked by it are not any more */
+    gboolean barred;    /* one that blocks it has ended without that: its turn does not come */
     gboolean ordered;   /* it is blocked by others, or blocks them */
     guint blockers;     /* members that must be done before it */
     GArray *unblocks;   /* indices (guint) of members that wait for it */

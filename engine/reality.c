@@ -256,14 +256,16 @@ static gboolean is_open(const MemberNode *member)
            !operation_acts(member);
 }
 
-/* What is left of its domain never ran, or does not run any more: it is to be ended. */
+/*
+ * What is left of its domain never ran, or does not run any more: it is to be ended. One that
+ * stands still because its group is paused did run.
+ */
 static gboolean is_left_over(const MemberNode *member)
 {
     const HostDomain *domain = &member->domain;
     return is_open(member) && member_has_domain(member) &&
-           (member_is_intended(member)
-                ? domain->paused || domain->shutdown
-                : domain->domid == member->owned_domid && (domain->paused || domain->shutdown));
+           (member_is_intended(member) || domain->domid == member->owned_domid) &&
+           (domain->shutdown || (domain->paused && !member->group->paused));
 }
 
 /*
@@ -286,8 +288,22 @@ static void member_tidy(MemberNode *member)
     member_show(member);
 }
 
+/* An undoing that failed in its middle has taken away what a group that is still there has. */
+static void group_remake(Group *group)
+{
+    guint32 id = group->id;
+    if (!group_make(group, NULL)) {
+        engine_retry(group->engine);
+        return;
+    }
+    group->doubt = group->doubt || group->id != id;
+    group_publish(group);
+}
+
 static void group_tidy(Group *group)
 {
+    if (group->defined && !group->is_default && !group->in_hypervisor && group->operation == NULL)
+        group_remake(group);
     if (group->pause_doubt && group->operation == NULL) {
         gboolean before = group->paused;
         group->pause_doubt = !group_read_pause(group, NULL);

@@ -188,18 +188,31 @@ static gboolean settle_groups(Engine *engine, GError **error)
 
 /* -- what was under way -- */
 
-/* Every member that the operation was to start has been let run. */
-static gboolean all_run(const JournalOperation *record, const Group *group)
+static gboolean has_started(const MemberNode *member)
+{
+    return member_runs(member) && !member_is_ending(member) &&
+           !(member_is_intended(member) && member->domain.paused);
+}
+
+static gboolean is_concerned(const JournalOperation *record, OperationKind kind,
+                             const MemberNode *member)
+{
+    for (guint i = 0; i < record->members->len; i++) {
+        const JournalOperationMember *kept = record->members->pdata[i];
+        if (strcmp(kept->uuid, member->shown.uuid) == 0)
+            return TRUE;
+    }
+    return kind == OPERATION_CREATE;
+}
+
+/* Every member that the operation was to start has been let run, or was to end has ended. */
+static gboolean all_done(const JournalOperation *record, OperationKind kind, const Group *group)
 {
     for (guint i = 0; i < group->members->len; i++) {
         const MemberNode *member = group->members->pdata[i];
-        gboolean concerned = operation_kind_lookup(record->kind) == OPERATION_CREATE;
-        for (guint k = 0; k < record->members->len; k++) {
-            const JournalOperationMember *kept = record->members->pdata[k];
-            concerned = concerned || strcmp(kept->uuid, member->shown.uuid) == 0;
-        }
-        if (concerned && (!member_runs(member) || member_is_ending(member) ||
-                          (member_is_intended(member) && member->domain.paused)))
+        gboolean done =
+            kind == OPERATION_SHUTDOWN ? !member_has_domain(member) : has_started(member);
+        if (is_concerned(record, kind, member) && !done)
             return FALSE;
     }
     return TRUE;
@@ -223,7 +236,9 @@ static GError *lost(const JournalOperation *record)
 static void close_lost(Engine *engine, const JournalOperation *record, OperationKind kind,
                        Group *group)
 {
-    if (kind == OPERATION_CREATE && group != NULL)
+    DomgrpPolicy policy = DOMGRP_POLICY_ROLLBACK;
+    domgrp_policy_parse(record->policy, &policy, NULL);
+    if (kind == OPERATION_CREATE && group != NULL && policy == DOMGRP_POLICY_ROLLBACK)
         operation_undo(engine, record, group, lost(record));
     else
         operation_close(engine, record, lost(record));
@@ -264,7 +279,7 @@ static void close_cut_off(Engine *engine, const JournalOperation *record, Operat
     } else if ((policy == DOMGRP_POLICY_STOP && !undoing) || group->operation != NULL) {
         operation_close(engine, record, interrupted(record, ""));
     } else if (!undoing && (policy == DOMGRP_POLICY_CONTINUE || is_by_itself(record) ||
-                            all_run(record, group))) {
+                            all_done(record, kind, group))) {
         operation_resume(engine, record, group);
     } else {
         operation_undo(engine, record, group,
@@ -296,10 +311,14 @@ static void settle_operation(const Recovery *recovery, const JournalOperation *r
         close_cut_off(engine, record, kind, group);
 }
 
-/* The daemon was restarting @member by itself: what is left of its domain is no good. */
+/*
+ * The daemon was restarting @member by itself: what is left of its domain is no good, unless its
+ * guest was let run already.
+ */
 static void finish_member(const Recovery *recovery, MemberNode *member)
 {
-    if (member_is_intended(member) && member->group->operation == NULL &&
+    gboolean runs = member_runs(member) && !member->domain.paused;
+    if (member_is_intended(member) && !runs && member->group->operation == NULL &&
         open_operation(recovery, member->group->uuid) == NULL)
         member_restart(member);
 }
@@ -312,7 +331,7 @@ static gboolean start_at_boot(Group *group, GError **error)
         return TRUE;
     if (group->operation == NULL && operation_new(group->engine, &request, error) == NULL)
         return FALSE;
-    return group_store(group, error);
+    return group_store(group, error); /* what it notes from now on is of this boot */
 }
 
 static gboolean finish(const Recovery *recovery, GError **error)

@@ -97,7 +97,7 @@ static void build_graph(Operation *operation)
     for (guint i = 0; i < operation->members->len; i++) {
         OperationNode *node = node_of(operation, i);
         node->blockers = 0;
-        node->passed = node->released = node->ordered = FALSE;
+        node->passed = node->released = node->barred = node->ordered = FALSE;
         g_array_set_size(node->unblocks, 0);
     }
     if (!forward || operation->undoing)
@@ -227,6 +227,18 @@ void operation_release(Operation *operation, OperationNode *node)
     }
 }
 
+/* It has ended without that: those behind it will not have their turn. */
+static void bar(Operation *operation, const OperationNode *node)
+{
+    for (guint i = 0; i < node->unblocks->len; i++) {
+        OperationNode *behind = node_of(operation, g_array_index(node->unblocks, guint, i));
+        if (behind->barred)
+            continue;
+        behind->barred = TRUE;
+        bar(operation, behind);
+    }
+}
+
 /* -- failure -- */
 
 static void keep_first(GError **first, const char *member, const GError *error)
@@ -298,6 +310,8 @@ static void member_ended(Operation *operation, OperationNode *node, const Work *
         return;
     }
     operation_built(operation, node);
+    if (!work->complete && !node->released)
+        bar(operation, node);
     if (work->complete) {
         node->passed = TRUE;
         node->shown.outcome = more_to_come(operation) ? OUTCOME_PENDING : OUTCOME_DONE;
@@ -368,12 +382,10 @@ static gboolean is_last(const Operation *operation, gboolean *ret_undo)
     if (operation->error != NULL)
         return TRUE;
     if (operation->cause != NULL) {
-        /* A group that is not made right is not filled: policies are about members. */
-        gboolean undoes = phase->direction == DIRECTION_NONE
-                              ? phase->undo != NULL
-                              : operation->policy == DOMGRP_POLICY_ROLLBACK;
-        *ret_undo = !phase->checks && undoes;
-        if (phase->checks || (!undoes && operation->policy == DOMGRP_POLICY_STOP))
+        /* Without what is done to the group there is nothing to go on with. */
+        gboolean whole = phase->direction == DIRECTION_NONE && phase->undo != NULL;
+        *ret_undo = !phase->checks && (whole || operation->policy == DOMGRP_POLICY_ROLLBACK);
+        if (phase->checks || (!*ret_undo && operation->policy == DOMGRP_POLICY_STOP))
             return TRUE;
     }
     return !*ret_undo &&

@@ -82,22 +82,36 @@ static StepResult fail_need(const Work *work, const MemberNode *need, const char
     return work->operation->kind == OPERATION_REBOOT ? STEP_FAILED : STEP_SKIPPED;
 }
 
-/* DONE: @need is there; WATCH: not yet. */
-static StepResult check_need(const Work *work, const MemberNode *need, GError **error)
+/* The operation's part in @need: DONE if it has none, or is through with it. */
+static StepResult check_turn(const Work *work, const MemberNode *need, GError **error)
 {
     const OperationNode *node = need->node;
-    if (node == NULL) /* the operation has nothing to do with it */
+    if (node == NULL)
         return STEP_DONE;
     if (node->shown.outcome == OUTCOME_FAILED)
         return fail_need(work, need, "failed", error);
     if (node->shown.outcome == OUTCOME_NOT_TRIED || node->shown.outcome == OUTCOME_UNDONE)
         return fail_need(work, need, "was not tried", error);
-    if (!node->passed || need->work != NULL)
+    if (node->passed)
+        return STEP_DONE;
+    if (need->work != NULL || !(work->operation->halted || node->barred))
         return STEP_WATCH;
+    /* Its turn will not come: it is as it was. */
+    return member_runs(need) ? STEP_DONE : fail_need(work, need, "was not tried", error);
+}
+
+/* DONE: @need is there; WATCH: not yet. */
+static StepResult check_need(const Work *work, const MemberNode *need, GError **error)
+{
+    if (need->node == NULL && work->operation->kind == OPERATION_REBOOT)
+        return STEP_DONE; /* it did not run before either */
+    StepResult turn = check_turn(work, need, error);
+    if (turn != STEP_DONE)
+        return turn;
+    if (need->work != NULL || need->timer != 0 || member_awaits_daemon(need))
+        return STEP_WATCH; /* it may be restarted */
     if (member_runs(need))
         return STEP_DONE;
-    if (need->timer != 0 || member_awaits_daemon(need)) /* it may be restarted */
-        return STEP_WATCH;
     fail_need(work, need, "has ended meanwhile", error);
     return STEP_FAILED;
 }
@@ -342,6 +356,16 @@ StepResult step_end_unless_ours(Work *work, GError **error)
                                                                                     : STEP_DONE;
 }
 
+/* The domain that was asked has gone, and somebody has started the member again. */
+StepResult step_end_if_back(Work *work, GError **error)
+{
+    const MemberNode *member = work->member;
+    return member_has_domain(member) && member->domain.domid != work->domid &&
+                   !member_is_intended(member)
+               ? STEP_END
+               : STEP_DONE;
+}
+
 /* The domain that was to go has gone before, and there may be another one by now. */
 StepResult step_end_unless_same(Work *work, GError **error)
 {
@@ -547,7 +571,10 @@ StepResult group_step_unpublish(Work *work, GError **error)
 StepResult group_step_delete(Work *work, GError **error)
 {
     Journal *journal = work->engine->journal;
-    return journal->ops->group_delete(journal, work->group->uuid, error) ? STEP_DONE : STEP_FAILED;
+    if (journal->ops->group_delete(journal, work->group->uuid, error))
+        return STEP_DONE;
+    work->group->doubt = TRUE;
+    return STEP_FAILED;
 }
 
 StepResult group_step_forget(Work *work, GError **error)

@@ -216,12 +216,13 @@ static void reap_works(Engine *engine)
 
         if (work->member != NULL)
             work->member->work = NULL;
-        if (work->operation != NULL)
-            operation_work_ended(work->operation, work); /* which may free the group */
-        else if (work->member != NULL)
+        if (work->operation == NULL && work->member != NULL)
             own_work_ended(work);
-        else
+        else if (work->operation == NULL)
             publisher_ended(work);
+        work->member = NULL; /* which goes with its group, if that ends with the operation */
+        if (work->operation != NULL)
+            operation_work_ended(work->operation, work);
         work_free(work);
     }
 }

@@ -209,6 +209,14 @@ static gint compare_lines(gconstpointer a, gconstpointer b)
     return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
+/* What is half done to it. */
+static const char *owner_text(const JournalMember *member)
+{
+    if (member->ours == (member->domid != HOST_DOMID_NONE))
+        return "";
+    return member->ours ? "(open)" : "(ending)";
+}
+
 char *journal_sim_describe(Journal *base)
 {
     JournalSim *journal = (JournalSim *)base;
@@ -222,8 +230,7 @@ char *journal_sim_describe(Journal *base)
         for (guint k = 0; k < group->members->len; k++) {
             const JournalMember *member = group->members->pdata[k];
             g_string_append_printf(line, " %s%s%s", member->name, member->ours ? "(ours)" : "",
-                                   member->ours && member->domid == HOST_DOMID_NONE ? "(open)"
-                                                                                    : "");
+                                   owner_text(member));
         }
         g_ptr_array_add(lines, g_string_free(line, FALSE));
     }

@@ -90,6 +90,9 @@ struct Sim {
     SimFault fault;
     char *fault_on; /* only calls of this function count, or NULL */
     const char *fault_call;
+    guint mutate_at;
+    SimFault mutation;
+    const char *mutated_call;
     gboolean dead;
 
     GPtrArray *late;        /* one entry of a journal that is to be written late, or NULL */

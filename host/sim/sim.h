@@ -65,6 +65,13 @@ typedef enum {
 void host_sim_fault(Host *host, guint nth, SimFault fault);
 /* The same on the @nth call of the function @call: "domain_create", "journal_group_put"... */
 void host_sim_fault_on(Host *host, const char *call, guint nth, SimFault fault);
+/*
+ * Besides the fault that is put already: LOST or LATE on the @nth call since then. Putting a fault
+ * takes it away.
+ */
+void host_sim_mutate(Host *host, guint nth, SimFault fault);
+/* What that call was; NULL if it did not come to it. */
+const char *host_sim_mutated_call(Host *host);
 /* How many calls there were since the fault was put (of that function, if it was put on one). */
 guint host_sim_calls(Host *host);
 /* What the call with the fault was, "domain_create"; NULL if it did not come to it. */

@@ -134,6 +134,20 @@ void host_sim_fault_on(Host *host, const char *call, guint nth, SimFault fault)
     sim->fault_at = nth;
     sim->fault = fault;
     sim->fault_call = NULL;
+    host_sim_mutate(host, 0, SIM_NONE);
+}
+
+void host_sim_mutate(Host *host, guint nth, SimFault fault)
+{
+    Sim *sim = sim_of(host);
+    sim->mutate_at = nth;
+    sim->mutation = fault;
+    sim->mutated_call = NULL;
+}
+
+const char *host_sim_mutated_call(Host *host)
+{
+    return sim_of(host)->mutated_call;
 }
 
 guint host_sim_calls(Host *host)
@@ -157,6 +171,10 @@ SimFault sim_begin(Sim *sim, const char *call, gconstpointer async)
     if (sim->dead || (sim->fault_on != NULL && strcmp(sim->fault_on, call) != 0))
         return SIM_NONE;
     sim->calls++;
+    if (sim->calls == sim->mutate_at) {
+        sim->mutated_call = call;
+        return sim->mutation;
+    }
     if (sim->calls != sim->fault_at || sim->fault == SIM_NONE)
         return SIM_NONE;
     sim->fault_call = call;

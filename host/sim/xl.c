@@ -106,7 +106,7 @@ gboolean sim_xl_pause(Host *host, const char *name)
 gboolean sim_xl_unpause(Host *host, const char *name)
 {
     SimDomain *domain = sim_domain_by_name(sim_of(host), name);
-    if (domain == NULL)
+    if (domain == NULL || domain->building) /* which has nothing to run yet */
         return FALSE;
     sim_domain_unpause(sim_of(host), domain);
     return TRUE;

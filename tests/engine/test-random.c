@@ -122,8 +122,9 @@ static void assert_at_rest(World *world)
     world_stop(world); /* what could not be closed in the journal is closed by the next start */
     let_time_pass(world, -1);
     g_autofree char *wrong = world_check(world);
+    g_autofree char *trace = checker_trace(world->checker);
     if (wrong != NULL)
-        g_error("%s", wrong);
+        g_error("%s\n%s", wrong, trace);
 }
 
 static void end_all(World *world)

@@ -34,6 +34,7 @@ static void operation_changed(gpointer data, Operation *operation)
     g_assert_cmpfloat(info.progress, <=, 1);
     if (info.ended_us == 0)
         g_assert_null(info.error);
+    checker_see(((World *)data)->checker, operation);
 }
 
 static void member_failed(gpointer data, Group *group, Member *member, const GError *error)
@@ -52,20 +53,6 @@ static const EngineListener listener = {
 
 /* -- the world -- */
 
-static void on_moment(gpointer data, const SimMoment *moment)
-{
-    World *world = data;
-    if (moment->what != SIM_RUNS)
-        return;
-    guint runs = world_runs(world, moment->name) + 1;
-    g_hash_table_insert(world->runs, g_strdup(moment->name), GUINT_TO_POINTER(runs));
-}
-
-guint world_runs(World *world, const char *name)
-{
-    return GPOINTER_TO_UINT(g_hash_table_lookup(world->runs, name));
-}
-
 World *world_new(void)
 {
     World *world = g_new0(World, 1);
@@ -73,15 +60,16 @@ World *world_new(void)
     world->journal = journal_sim_new(world->host);
     world->files = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
     world->notes = g_string_new(NULL);
-    world->runs = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
-    host_sim_trace(world->host, on_moment, world);
+    world->checker = checker_new(world->host, world->journal);
     world->engine = engine_new(world->host, world->journal, &listener, world, NULL);
     g_assert_nonnull(world->engine);
+    checker_set_engine(world->checker, world->engine);
     return world;
 }
 
 void world_stop(World *world)
 {
+    checker_set_engine(world->checker, NULL);
     g_clear_pointer(&world->engine, engine_free);
     world->last = NULL;
     host_sim_forget(world->host);
@@ -90,10 +78,10 @@ void world_stop(World *world)
 void world_free(World *world)
 {
     world_stop(world);
+    checker_free(world->checker);
     world->journal->ops->free(world->journal);
     world->host->ops->free(world->host);
     g_hash_table_unref(world->files);
-    g_hash_table_unref(world->runs);
     domgrp_settings_free(world->settings);
     g_string_free(world->notes, TRUE);
     g_free(world);
@@ -103,6 +91,7 @@ gboolean world_restart(World *world, GError **error)
 {
     world_stop(world);
     world->engine = engine_new(world->host, world->journal, &listener, world, error);
+    checker_set_engine(world->checker, world->engine);
     return world->engine != NULL;
 }
 
@@ -133,6 +122,17 @@ Operation *world_create(World *world, const char *group, const char *const *name
                                    .members = files};
     world->last = engine_create(world->engine, &definition, &world->options, error);
     return world->last;
+}
+
+void world_expect(World *world, Operation *operation)
+{
+    OperationInfo info;
+    world->last = operation;
+    if (operation == NULL)
+        return;
+    operation_get_info(operation, &info);
+    memcpy(world->task, info.uuid, sizeof world->task);
+    checker_expect(world->checker, operation);
 }
 
 char *world_list(World *world)
@@ -171,102 +171,14 @@ char *world_result(World *world)
                            info.error->message);
 }
 
+char *world_check(World *world)
+{
+    return checker_rest(world->checker, world->stock);
+}
+
 void world_make_stock(World *world)
 {
     world->stock = TRUE;
     host_sim_set_groups(world->host, FALSE);
     g_assert_true(world_restart(world, NULL));
-}
-
-/* -- what must be true at rest -- */
-
-static gint compare_lines(gconstpointer a, gconstpointer b)
-{
-    return strcmp(*(char *const *)a, *(char *const *)b);
-}
-
-static void add_line(GPtrArray *lines, const char *format, ...) G_GNUC_PRINTF(2, 3);
-
-static void add_line(GPtrArray *lines, const char *format, ...)
-{
-    va_list list;
-    va_start(list, format);
-    g_ptr_array_add(lines, g_strdup_vprintf(format, list));
-    va_end(list);
-}
-
-static char *join_lines(GPtrArray *lines)
-{
-    g_ptr_array_sort(lines, compare_lines);
-    g_ptr_array_add(lines, NULL);
-    return g_strjoinv("\n", (char **)lines->pdata);
-}
-
-static const char *domain_text(MemberState state)
-{
-    switch (state) {
-    case MEMBER_RUNNING:
-        return "running";
-    case MEMBER_PAUSED:
-        return "paused";
-    case MEMBER_CRASHED:
-        return "crashed";
-    case MEMBER_SHUTDOWN:
-        return "ended";
-    default:
-        return member_state_name(state); /* nothing is under way any more */
-    }
-}
-
-/* The lines that host_sim_describe() and journal_sim_describe() have for what the engine says. */
-static void expect_group(const GroupInfo *info, gboolean stock, GPtrArray *host, GPtrArray *journal)
-{
-    GString *names = g_string_new(NULL);
-    GString *kept = g_string_new(NULL);
-    for (guint i = 0; i < info->members->len; i++) {
-        const Member *member = info->members->pdata[i];
-        g_string_append_printf(names, " %s", member->name);
-        g_string_append_printf(kept, " %s%s", member->name,
-                               member->ours || member->state == MEMBER_AWAY ? "(ours)" : "");
-        if (member->domid != HOST_DOMID_NONE)
-            add_line(host, "domain %s group=%u %s", member->name, stock ? DOMGRP_ID_NULL : info->id,
-                     domain_text(member->state));
-        if (!info->is_default && !stock)
-            add_line(host, "reservation %s %u", member->uuid, info->id);
-    }
-    if (!info->is_default) {
-        if (!stock)
-            add_line(host, "group %u %s%s", info->id, info->uuid, info->paused ? " paused" : "");
-        add_line(host, "record %s %s id=%u members:%s", info->uuid, info->name, info->id,
-                 names->str);
-        add_line(journal, "group %s%s:%s", info->name, info->paused ? " paused" : "", kept->str);
-    }
-    g_string_free(names, TRUE);
-    g_string_free(kept, TRUE);
-}
-
-char *world_check(World *world)
-{
-    g_autoptr(GPtrArray) groups = engine_groups(world->engine);
-    g_autoptr(GPtrArray) host = g_ptr_array_new_with_free_func(g_free);
-    g_autoptr(GPtrArray) journal = g_ptr_array_new_with_free_func(g_free);
-    g_assert_true(engine_refresh(world->engine, NULL));
-    for (guint i = 0; i < groups->len; i++) {
-        GroupInfo info;
-        group_get_info(groups->pdata[i], &info);
-        if (info.operation != NULL)
-            return g_strdup("an operation never ended");
-        if (info.id != DOMGRP_ID_GROUP0)
-            expect_group(&info, world->stock, host, journal);
-    }
-    g_autofree char *host_expected = join_lines(host);
-    g_autofree char *host_got = host_sim_describe(world->host);
-    if (strcmp(host_expected, host_got) != 0)
-        return g_strdup_printf("the engine says:\n%s\nthe host says:\n%s", host_expected, host_got);
-    g_autofree char *journal_expected = join_lines(journal);
-    g_autofree char *journal_got = journal_sim_describe(world->journal);
-    if (strcmp(journal_expected, journal_got) != 0)
-        return g_strdup_printf("the engine says:\n%s\nthe journal says:\n%s", journal_expected,
-                               journal_got);
-    return NULL;
 }

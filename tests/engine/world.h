@@ -3,8 +3,7 @@
 #ifndef TESTS_ENGINE_WORLD_H
 #define TESTS_ENGINE_WORLD_H
 
-#include "engine.h"
-#include "sim.h"
+#include "checker.h"
 
 G_BEGIN_DECLS
 
@@ -12,24 +11,25 @@ typedef struct {
     Host *host;
     Journal *journal;
     Engine *engine;
-    GHashTable *files; /* member name to text; a member without one has only a name */
-    Operation *last;   /* the operation begun last */
-    DomgrpSettings *settings; /* of the next group that is created; NULL: none */
-    EngineOptions options;    /* likewise */
-    const char *uuid;  /* of the next group that is created; NULL: a new one */
-    gboolean stock;    /* the hypervisor does not know groups */
-    GHashTable *runs;  /* name of a domain to how often its guest has begun to run */
-    GString *notes;    /* what the listener was told that matters */
+    GHashTable *files;           /* member name to text; a member without one has only a name */
+    Operation *last;             /* the operation begun last */
+    DomgrpSettings *settings;    /* of the next group that is created; NULL: none */
+    EngineOptions options;       /* likewise */
+    const char *uuid;            /* of the next group that is created; NULL: a new one */
+    gboolean stock;              /* the hypervisor does not know groups */
+    Checker *checker;            /* judges all that happens */
+    char task[DOMGRP_UUID_TEXT]; /* the operation that world_expect() was given last */
+    GString *notes;              /* what the listener was told that matters */
 } World;
 
 World *world_new(void);
 void world_free(World *world);
 
-/* How often the guest of the domain @name has begun to run. */
-guint world_runs(World *world, const char *name);
 void world_set_file(World *world, const char *name, const char *text);
 /* Begins a create of @group with the members of @names, NULL-terminated. */
 Operation *world_create(World *world, const char *group, const char *const *names, GError **error);
+/* @operation, which may be NULL, was asked for: if it was accepted its end must come. */
+void world_expect(World *world, Operation *operation);
 /* The daemon dies and begins again. FALSE: it could not. */
 gboolean world_restart(World *world, GError **error);
 void world_stop(World *world);
@@ -40,12 +40,7 @@ void world_make_stock(World *world);
 char *world_list(World *world);
 /* The last operation: "done", "runs", or "CODE: sentence". Free with g_free(). */
 char *world_result(World *world);
-/*
- * What must be true when nothing is under way: each domain is a member
- * exactly once (or a stranger), each group, record and reservation is a
- * defined group's, the journal says the same, nothing is open. NULL, or what
- * is wrong; free it with g_free().
- */
+/* checker_rest() */
 char *world_check(World *world);
 
 G_END_DECLS
