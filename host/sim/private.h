@@ -92,7 +92,6 @@ struct Sim {
     const char *fault_call;
     guint mutate_at;
     SimFault mutation;
-    const char *mutated_call;
     gboolean dead;
 
     GPtrArray *late;        /* one entry of a journal that is to be written late, or NULL */

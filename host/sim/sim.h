@@ -56,7 +56,7 @@ typedef enum {
     /* Of the journal's writes; on any other call they are SIM_NONE. */
     SIM_LOST, /* it succeeds, but nothing was written: a write that was never synced */
     SIM_LATE, /* it changes places with the call after it: it succeeds at once, but is written
-                 after the effect of the next call of any kind; never, if the process dies
+                 after the effect of the next call that has one; never, if the process dies
                  before that; at rest, if there is no next call */
 } SimFault;
 
@@ -70,8 +70,6 @@ void host_sim_fault_on(Host *host, const char *call, guint nth, SimFault fault);
  * takes it away.
  */
 void host_sim_mutate(Host *host, guint nth, SimFault fault);
-/* What that call was; NULL if it did not come to it. */
-const char *host_sim_mutated_call(Host *host);
 /* How many calls there were since the fault was put (of that function, if it was put on one). */
 guint host_sim_calls(Host *host);
 /* What the call with the fault was, "domain_create"; NULL if it did not come to it. */

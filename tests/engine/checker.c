@@ -14,7 +14,8 @@ typedef struct {
     gboolean ended; /* it has ended, its domain is there */
     gboolean ready;
     gboolean asked;         /* by the daemon */
-    gboolean may_begin;     /* a guest has ended since the last one began */
+    gboolean by_daemon;     /* the daemon has destroyed its last domain */
+    gboolean may_begin;     /* a guest has ended since the last one began, for no operation */
     gboolean ended_unasked; /* likewise, and nobody had asked it */
     gint64 began_us;
     gint64 ended_us;
@@ -39,6 +40,7 @@ struct Checker {
     GHashTable *begins;  /* "UUID NAME": the operation has let the member begin */
     GPtrArray *expected; /* UUIDs of operations */
     GArray *lines;
+    gboolean strict;
     char *wrong;
 };
 
@@ -257,6 +259,9 @@ static void note_destroyed(Checker *checker, const SimMoment *moment, Guest *gue
             judge_end(checker, moment->name, "destroyed");
     }
     guest->exists = guest->ended = FALSE;
+    guest->by_daemon = moment->by_daemon;
+    if (moment->by_daemon && doing_of(checker, moment->name).acts)
+        guest->may_begin = FALSE;
 }
 
 static void note_built(Checker *checker, const SimMoment *moment, Guest *guest)
@@ -340,10 +345,29 @@ void checker_set_engine(Checker *checker, Engine *engine)
     checker->engine = engine;
 }
 
+/* People are told of an end that the journal has, or that it could not be given. */
+static void judge_told(Checker *checker, const OperationInfo *info)
+{
+    g_autofree char *open =
+        g_strdup_printf("open %s of %s", operation_kind_name(info->kind), info->group_name);
+    if (info->ended_us == 0 || info->dry_run || !checker->strict)
+        return;
+    g_autofree char *journal = journal_sim_describe(checker->journal);
+    if (strstr(journal, open) != NULL)
+        set_wrong(checker, "%s of %s is said to have ended, but it is open in the journal",
+                  operation_kind_name(info->kind), info->group_name);
+}
+
+void checker_set_strict(Checker *checker, gboolean strict)
+{
+    checker->strict = strict;
+}
+
 void checker_see(Checker *checker, const Operation *operation)
 {
     OperationInfo info;
     operation_get_info(operation, &info);
+    judge_told(checker, &info);
     if (!info.queued)
         see(checker, info.uuid);
 }
@@ -495,8 +519,12 @@ static const JournalMember *find_kept(const JournalGroup *kept, const char *uuid
     return NULL;
 }
 
-static char *check_member(const GroupInfo *info, const Member *member, const JournalMember *kept)
+static char *check_member(Checker *checker, const GroupInfo *info, const Member *member,
+                          const JournalMember *kept)
 {
+    if (member->state == MEMBER_AWAY && guest_of(checker, member->name)->by_daemon)
+        return g_strdup_printf("%s is said to be away, but the daemon has destroyed it",
+                               member->name);
     if (kept == NULL)
         return g_strdup_printf("the journal does not know %s of %s", member->name, info->name);
     guint32 domid = member->ours ? member->domid : HOST_DOMID_NONE;
@@ -506,11 +534,15 @@ static char *check_member(const GroupInfo *info, const Member *member, const Jou
                            (gint)domid, (gint)kept->domid);
 }
 
-static char *check_kept(const GroupInfo *info, const JournalGroup *kept, const char *boot_id)
+static char *check_kept(Checker *checker, const GroupInfo *info, const JournalGroup *kept,
+                        const char *boot_id)
 {
     g_autofree char *settings = domgrp_settings_to_text(info->settings);
     if (strcmp(kept->boot_id, boot_id) != 0)
         return g_strdup_printf("the journal has %s of another boot", info->name);
+    if (kept->id != info->id)
+        return g_strdup_printf("the id of %s is %u, but the journal says %u", info->name, info->id,
+                               kept->id);
     if (g_strcmp0(kept->settings, settings) != 0)
         return g_strdup_printf("the settings of %s are:\n%s\nthe journal says:\n%s", info->name,
                                settings, kept->settings);
@@ -520,7 +552,7 @@ static char *check_kept(const GroupInfo *info, const JournalGroup *kept, const c
     char *wrong = NULL;
     for (guint i = 0; i < info->members->len && wrong == NULL; i++) {
         const Member *member = info->members->pdata[i];
-        wrong = check_member(info, member, find_kept(kept, member->uuid));
+        wrong = check_member(checker, info, member, find_kept(kept, member->uuid));
     }
     return wrong;
 }
@@ -537,7 +569,7 @@ static char *check_group(Checker *checker, const GroupInfo *info, GPtrArray *kep
     for (guint i = 0; i < kept->len; i++) {
         const JournalGroup *group = kept->pdata[i];
         if (strcmp(group->uuid, info->uuid) == 0)
-            return check_kept(info, group, boot_id);
+            return check_kept(checker, info, group, boot_id);
     }
     return NULL; /* the texts differ */
 }

@@ -38,6 +38,8 @@ Checker *checker_new(Host *host, Journal *journal);
 void checker_free(Checker *checker);
 /* The engine that lives now, or NULL. */
 void checker_set_engine(Checker *checker, Engine *engine);
+/* No write fails: what is told must be in the journal by then. */
+void checker_set_strict(Checker *checker, gboolean strict);
 /* Something became of @operation. */
 void checker_see(Checker *checker, const Operation *operation);
 /* @operation was accepted: the history must tell of it. */

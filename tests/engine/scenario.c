@@ -312,10 +312,10 @@ const Scenario scenarios[] = {
      "on_member_failure restart|failure_limit 2/600"},
     {"guest-crash-of-xls", mixed, act_guest_crash_once, NO_KIND, NULL, FALSE,
      "on_member_failure restart|failure_limit 2/600"},
-    {"stop-group", running, act_guest_crash_once, NO_KIND, NULL, FALSE,
+    {"stop-group", running, act_guest_crash_once, NO_KIND, "failed: db=stopped", FALSE,
      "on_member_failure stop-group"},
-    {"boot", running, act_power, NO_KIND, NULL, FALSE, "on_boot start"},
-    {"boot-alone", running, act_power, NO_KIND, NULL, FALSE, NULL},
+    {"boot", running, act_power, NO_KIND, "running", FALSE, "on_boot start"},
+    {"boot-alone", running, act_power, NO_KIND, "stopped", FALSE, NULL},
     {NULL, NULL, NULL, NO_KIND, NULL, FALSE, NULL},
 };
 
@@ -453,6 +453,19 @@ static char *check_promise(World *world, const Case *what, const Plan *plan, con
     return NULL;
 }
 
+/* Without an operation that people asked for: what comes in the end, whatever died. */
+static char *check_after(World *world, const Case *what, const Plan *plan)
+{
+    const Scenario *scenario = what->scenario;
+    gboolean fails = plan->fault != SIM_NONE && plan->fault != SIM_DEATH;
+    if (scenario->kind != NO_KIND || scenario->after == NULL || what->twist != twists || fails ||
+        (plan->power && scenario->act != act_power))
+        return NULL;
+    g_autofree char *now = list(world);
+    g_autofree char *start = g_strdup_printf("shop %s", scenario->after);
+    return g_str_has_prefix(now, start) ? NULL : g_strdup_printf("in the end:\n%s", now);
+}
+
 /* A daemon that begins where all is at rest finds nothing to do. */
 static char *check_restart(World *world, const Case *what)
 {
@@ -510,14 +523,14 @@ static char *check_others(World *world)
 
 static void trouble(World *world, const Case *what, const Plan *plan, Verdict *verdict)
 {
+    checker_set_strict(world->checker, plan->fault == SIM_NONE);
     host_sim_fault(world->host, plan->nth, plan->fault);
     if (plan->mutated != 0)
         host_sim_mutate(world->host, plan->mutated, plan->mutation);
     act(world, what);
     gboolean lived = world->engine != NULL && host_sim_run(world->host, -1);
-    const char *call = host_sim_fault_call(world->host);
-    verdict->hit = call != NULL;
-    verdict->mutated = host_sim_mutated_call(world->host);
+    verdict->call = host_sim_fault_call(world->host);
+    verdict->hit = verdict->call != NULL;
     host_sim_fault(world->host, plan->second, plan->second != 0 ? SIM_DEATH : SIM_NONE);
     if (plan->fault == SIM_HANG && verdict->hit && lived)
         verdict->wrong = check_others(world);
@@ -550,6 +563,8 @@ Verdict case_run(const Case *what, const Plan *plan)
         verdict.wrong = world_check(world);
     if (verdict.wrong == NULL)
         verdict.wrong = check_promise(world, what, plan, before, begun);
+    if (verdict.wrong == NULL)
+        verdict.wrong = check_after(world, what, plan);
     if (verdict.wrong == NULL)
         verdict.wrong = check_restart(world, what);
     if (verdict.wrong == NULL)

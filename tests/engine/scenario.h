@@ -63,7 +63,7 @@ typedef struct {
 typedef struct {
     gboolean hit;        /* it came to the call with the fault */
     gboolean hit_second; /* likewise */
-    const char *mutated; /* the function that was mutated, or NULL */
+    const char *call;    /* the function that had the fault, or NULL */
     char *wrong;         /* NULL, or what was; free with g_free() */
 } Verdict;
 
