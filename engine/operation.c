@@ -485,6 +485,8 @@ Operation *operation_new_ended(Engine *engine, const JournalOperation *record)
 static void bind_members(Operation *operation, Group *group)
 {
     operation->group = group;
+    for (guint i = 0; i < operation->members->len; i++)
+        node_of(operation, i)->shown.outcome = OUTCOME_NOT_TRIED; /* it may have left */
     for (guint i = 0; i < group->members->len; i++) {
         MemberNode *member = group->members->pdata[i];
         OperationNode *found = NULL;
