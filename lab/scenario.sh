@@ -155,6 +155,30 @@ ask() {
     equal "$(guest_key "$1" data/lab/ack)" "ok $2" "guest $1"
 }
 
+# gaps_of NAME... - a line for each guest that takes stamps: the longest gap since this was asked last, as
+# "LAST_BEFORE_NS FIRST_AFTER_NS"
+gaps_of() {
+    local name
+    for name; do
+        ask "$name" gap=1
+        guest_key "$name" data/lab/gap
+        echo
+    done
+}
+
+# gaps_spread < GAPS - "SPREAD STILL": nanoseconds from the first last stamp to the last, and from there until the
+# first guest went on; negative if there was no moment when all stood still
+gaps_spread() {
+    local before after first= last= until=
+    while read -r before after; do
+        [ -n "$before" ] || continue
+        [ -n "$first" ] && [ "$first" -le "$before" ] || first=$before
+        [ -n "$last" ] && [ "$last" -ge "$before" ] || last=$before
+        [ -n "$until" ] && [ "$until" -le "$after" ] || until=$after
+    done
+    echo "$((last - first)) $((until - last))"
+}
+
 # domain_state NAME - the letters of `xl list`
 domain_state() {
     xl list "$1" | awk 'NR == 2 { print $5 }'
