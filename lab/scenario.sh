@@ -158,11 +158,16 @@ ask() {
 # gaps_of NAME... - a line for each guest that takes stamps: the longest gap since this was asked last, as
 # "LAST_BEFORE_NS FIRST_AFTER_NS"
 gaps_of() {
-    local name
+    local name directory directories=
     for name; do
-        ask "$name" gap=1
-        guest_key "$name" data/lab/gap
-        echo
+        directory=/local/domain/$(domid "$name")/data/lab
+        xenstore-rm "$directory/gap" 2> /dev/null || true
+        xenstore-write "$directory/set" gap=1
+        directories+=" $directory"
+    done
+    for directory in $directories; do
+        wait_for 30 xenstore-exists "$directory/gap"
+        xenstore-read "$directory/gap"
     done
 }
 

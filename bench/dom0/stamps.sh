@@ -7,20 +7,20 @@ n=$1 repeats=$2
 members=$(names t "$n")
 
 for name in $members; do
-    make_guest "$name" lab.stamp=100
+    make_guest "$name" lab.stamp=20
 done
 configs t "$n"
 domgrp create t.grp
 all_ready t "$n"
+gaps_of $members > /dev/null
 for _ in $(seq "$repeats"); do
-    gaps_of $members > /dev/null
     domgrp pause -q t
-    sleep 3
+    sleep 10
     domgrp unpause -q t
     gaps_of $members | stamps domgrp
 
     each pause t "$n"
-    sleep 3
+    sleep 10
     each unpause t "$n"
     gaps_of $members | stamps xl
 done

@@ -2,23 +2,23 @@
 # about: guests that take the time all along confirm that a group pause stops them at once
 # host: smp=2
 # timeout: 400
+# set: long
 
 members="a b c d"
 for name in $members; do
-    make_guest "$name" lab.stamp=50
+    make_guest "$name" lab.stamp=20
 done
 make_group clock $members
 expect domgrp create clock.grp
 for name in $members; do
-    wait_ready "$name"
+    wait_ready "$name" 120
 done
 
 # paused_by PAUSE UNPAUSE: what the guests' stamps say of a pause, as "SPREAD STILL". It has to be longer than any pause
 # that the processors' other work makes.
 paused_by() {
-    gaps_of $members > /dev/null
     $1 > /dev/null
-    sleep 3
+    sleep 10
     $2 > /dev/null
     gaps_of $members | gaps_spread
 }
@@ -29,12 +29,13 @@ loop() {
     done
 }
 
+gaps_of $members > /dev/null   # those from when they started
 step "a group pause: all guests stand still together; what disturbs the stamps only adds to the spread"
 least=
-for _ in 1 2 3; do
+for _ in 1 2; do
     read -r spread still < <(paused_by "domgrp pause clock" "domgrp unpause clock")
     echo "last stamps within $((spread / 1000)) us, then all still for $((still / 1000000)) ms"
-    [ "$still" -ge 2000000000 ] || fail "the guests stood still together for $still ns of a pause of 3 s"
+    [ "$still" -ge 8000000000 ] || fail "the guests stood still together for $still ns of a pause of 10 s"
     [ -n "$least" ] && [ "$least" -le "$spread" ] || least=$spread
 done
 
