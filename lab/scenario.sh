@@ -171,17 +171,12 @@ gaps_of() {
     done
 }
 
-# gaps_spread < GAPS - "SPREAD STILL": nanoseconds from the first last stamp to the last, and from there until the
-# first guest went on; negative if there was no moment when all stood still
+# gaps_spread REFERENCE GAPS - two files from gaps_of: how far apart the guests stopped, in nanoseconds, compared with
+# the pause that REFERENCE tells of. Guests' clocks may differ by seconds; what they differ by is in both.
 gaps_spread() {
-    local before after first= last= until=
-    while read -r before after; do
-        [ -n "$before" ] || continue
-        [ -n "$first" ] && [ "$first" -le "$before" ] || first=$before
-        [ -n "$last" ] && [ "$last" -ge "$before" ] || last=$before
-        [ -n "$until" ] && [ "$until" -le "$after" ] || until=$after
-    done
-    echo "$((last - first)) $((until - last))"
+    paste -d ' ' "$1" "$2" | awk '
+        { d = $3 - $1; if (NR == 1 || d < low) low = d; if (NR == 1 || d > high) high = d }
+        END { printf "%.0f\n", high - low }'
 }
 
 # domain_state NAME - the letters of `xl list`

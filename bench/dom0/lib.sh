@@ -61,14 +61,6 @@ each_pause() {
     each unpause "$1" "$2"
 }
 
-# stamps WHO < GAPS: how far the guests' last stamps before a pause lie apart, and how long all stood still.
-stamps() {
-    local spread still
-    read -r spread still < <(gaps_spread)
-    echo "stamps_spread_$1 $spread"
-    echo "stamps_still_$1 $still"
-}
-
 # private_kib PID: memory of its own.
 private_kib() {
     awk '/^Private_(Clean|Dirty):/ { kib += $2 } END { print kib }' "/proc/$1/smaps_rollup"

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# A group pause as N guests see it that take the time all along: from the first guest's last stamp before it to the last
-# guest's, and how long all stood still together; the same for a loop of `xl pause`.
+# Pauses as N guests see them that take the time all along: how far apart they stopped, compared with a first group pause
+# (their clocks may differ), for group pauses and for loops of `xl pause`.
 # Usage: stamps.sh N REPEATS
 . /root/bench/lib.sh
 n=$1 repeats=$2
@@ -12,17 +12,22 @@ done
 configs t "$n"
 domgrp create t.grp
 all_ready t "$n"
-gaps_of $members > /dev/null
-for _ in $(seq "$repeats"); do
-    domgrp pause -q t
-    sleep 10
-    domgrp unpause -q t
-    gaps_of $members | stamps domgrp
 
-    each pause t "$n"
+# paused FILE PAUSE UNPAUSE: what the guests say of that pause.
+paused() {
+    $2
     sleep 10
-    each unpause t "$n"
-    gaps_of $members | stamps xl
+    $3
+    gaps_of $members > "$1"
+}
+
+gaps_of $members > /dev/null
+paused first "domgrp pause -q t" "domgrp unpause -q t"
+for _ in $(seq "$repeats"); do
+    paused again "domgrp pause -q t" "domgrp unpause -q t"
+    echo "stamps_spread_domgrp $(gaps_spread first again)"
+    paused again "each pause t $n" "each unpause t $n"
+    echo "stamps_spread_xl $(gaps_spread first again)"
 done
 domgrp destroy t
 domgrp delete t
