@@ -241,13 +241,14 @@ class Host(Commands):
     mem, smp the emulated machine's memory in MiB and processors; dom0_mem: dom0's part of the memory in MiB
     xen      "domgrp" (ours) or "stock" (Debian's)
     net      None, or a Network that several hosts share; number: its place there, 10.0.0.<number>
+    counted  its clock counts instructions (2 ns each): times are the same however busy this machine is; smp=1 only
     """
 
     def __init__(self, name="h1", mem=2048, smp=1, xen="domgrp", dom0_mem=640, net=None, number=1, cpu="qemu64,+rdrand",
-                 xen_options="", dom0_options=""):
+                 xen_options="", dom0_options="", counted=False):
         self.name, self.mem, self.smp, self.xen, self.dom0_mem = name, mem, smp, xen, dom0_mem
         self.net, self.number, self.cpu = net, number, cpu
-        self.xen_options, self.dom0_options = xen_options, dom0_options
+        self.xen_options, self.dom0_options, self.counted = xen_options, dom0_options, counted
         self.dir = os.path.join(HOSTS, name)
         self.log = os.path.join(LOGS, name + ".log")
         self.disk = os.path.join(self.dir, "disk")
@@ -259,7 +260,7 @@ class Host(Commands):
         values = vars(self) | {"address": "10.0.0.%d" % self.number}
         xen_options = (XEN_OPTIONS.format(**values) + " " + self.xen_options).strip()
         dom0_options = (DOM0_OPTIONS.format(**values) + " " + self.dom0_options).strip()
-        command = ["qemu-system-x86_64", "-name", self.name, "-machine", "pc", "-accel", "tcg,thread=multi",
+        command = ["qemu-system-x86_64", "-name", self.name, "-machine", "pc", "-accel", "tcg,thread=" + ("single" if self.counted else "multi"),
                    "-cpu", self.cpu, "-smp", str(self.smp), "-m", str(self.mem), "-nodefaults", "-no-user-config",
                    "-display", "none", "-no-reboot", "-serial", "file:" + self.log,
                    "-kernel", hypervisor, "-append", xen_options,
@@ -270,6 +271,8 @@ class Host(Commands):
                    "-chardev", "socket,id=agent,server=on,wait=off,path=" + self.path("agent"),
                    "-device", "virtserialport,chardev=agent,name=org.domgrp.lab",
                    "-qmp", "unix:%s,server=on,wait=off" % self.path("qmp")]
+        if self.counted:
+            command += ["-icount", "shift=1"]
         if self.net:
             command += self.net.options(self.number)
         return command

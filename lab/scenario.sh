@@ -155,6 +155,30 @@ ask() {
     equal "$(guest_key "$1" data/lab/ack)" "ok $2" "guest $1"
 }
 
+# gaps_of NAME... - a line for each guest that takes stamps: the longest gap since this was asked last, as
+# "LAST_BEFORE_NS FIRST_AFTER_NS"
+gaps_of() {
+    local name directory directories=
+    for name; do
+        directory=/local/domain/$(domid "$name")/data/lab
+        xenstore-rm "$directory/gap" 2> /dev/null || true
+        xenstore-write "$directory/set" gap=1
+        directories+=" $directory"
+    done
+    for directory in $directories; do
+        wait_for 30 xenstore-exists "$directory/gap"
+        xenstore-read "$directory/gap"
+    done
+}
+
+# gaps_spread REFERENCE GAPS - two files from gaps_of: how far apart the guests stopped, in nanoseconds, compared with
+# the pause that REFERENCE tells of. Guests' clocks may differ by seconds; what they differ by is in both.
+gaps_spread() {
+    paste -d ' ' "$1" "$2" | awk '
+        { d = $3 - $1; if (NR == 1 || d < low) low = d; if (NR == 1 || d > high) high = d }
+        END { printf "%.0f\n", high - low }'
+}
+
 # domain_state NAME - the letters of `xl list`
 domain_state() {
     xl list "$1" | awk 'NR == 2 { print $5 }'

@@ -69,7 +69,7 @@ static gboolean facts_read(Xl *xl, const char *json, HostConfig **ret_config, GE
 
 gboolean config_parse(Host *base, const char *json, HostConfig **ret_config, GError **error)
 {
-    return facts_read(&host_xen(base)->xl, json, ret_config, error);
+    return facts_read(host_xen(base)->xl, json, ret_config, error);
 }
 
 /* -- completion -- */
@@ -152,16 +152,16 @@ static gboolean read_run(Job *job, GError **error)
     if (!dryrun(job->path, job->text, job->directory, &printed, error))
         return FALSE;
     libxl_domain_config_init(&parsed);
-    int rc = libxl_domain_config_from_json(job->xl.ctx, &parsed, printed);
+    int rc = libxl_domain_config_from_json(job->xl->ctx, &parsed, printed);
     if (rc == 0) {
         paths_complete(&parsed, job->directory);
         macs_complete(&parsed);
-        json = json_of(&job->xl, &parsed);
+        json = json_of(job->xl, &parsed);
     }
     libxl_domain_config_dispose(&parsed);
     if (json == NULL)
-        return xl_fail(&job->xl, rc, error, "%s: libxl does not read what xl prints", job->path);
-    if (!facts_read(&job->xl, json, &job->config, error)) {
+        return xl_fail(job->xl, rc, error, "%s: libxl does not read what xl prints", job->path);
+    if (!facts_read(job->xl, json, &job->config, error)) {
         g_prefix_error(error, "%s: ", job->path);
         return FALSE;
     }
@@ -185,16 +185,16 @@ static gboolean retrieve_run(Job *job, GError **error)
     libxl_domain_config parsed;
 
     libxl_domain_config_init(&parsed);
-    int rc = libxl_retrieve_domain_configuration(job->xl.ctx, job->domid, &parsed, NULL);
+    int rc = libxl_retrieve_domain_configuration(job->xl->ctx, job->domid, &parsed, NULL);
     if (rc == 0) {
         macs_complete(&parsed);
-        json = json_of(&job->xl, &parsed);
+        json = json_of(job->xl, &parsed);
     }
     libxl_domain_config_dispose(&parsed);
     if (json == NULL)
-        return xl_fail(&job->xl, rc, error, "the configuration of domain %u cannot be read",
+        return xl_fail(job->xl, rc, error, "the configuration of domain %u cannot be read",
                        job->domid);
-    return facts_read(&job->xl, json, &job->config, error);
+    return facts_read(job->xl, json, &job->config, error);
 }
 
 void config_retrieve(Host *base, guint32 domid, HostConfigured done, gpointer data)

@@ -8,8 +8,9 @@
 #include <errno.h>
 #include <string.h>
 
-/* Domains per hypercall. */
-#define LIST_STEP 256
+/* Domains per hypercall: a page of them, for which libxencall keeps a buffer; a larger one is
+ * mapped and unmapped for each call. */
+#define LIST_STEP ((int)(XC_PAGE_SIZE / sizeof(xc_domaininfo_t)))
 
 void uuid_to_text(const xen_domain_handle_t uuid, char ret_text[DOMGRP_UUID_TEXT])
 {
@@ -154,7 +155,7 @@ static gboolean name_to_domid(HostXen *host, const char *name, guint32 *ret_domi
         *ret_domid = (guint32)number;
         return TRUE;
     }
-    if (libxl_name_to_domid(host->xl.ctx, name, &domid) != 0)
+    if (libxl_name_to_domid(host->xl->ctx, name, &domid) != 0)
         return FALSE;
     *ret_domid = domid;
     return TRUE;
@@ -179,7 +180,7 @@ gboolean domains_lookup(Host *base, const char *name, guint32 *ret_domid,
 
 char *domains_name(Host *base, guint32 domid)
 {
-    char *name = libxl_domid_to_name(host_xen(base)->xl.ctx, domid);
+    char *name = libxl_domid_to_name(host_xen(base)->xl->ctx, domid);
     char *copy = g_strdup(name);
     free(name);
     return copy;
@@ -193,10 +194,10 @@ gboolean domains_facts(Host *base, HostFacts *ret_facts, GError **error)
     uint64_t free_kib;
     xc_physinfo_t physical = {0};
 
-    xl_forget(&host->xl);
-    int rc = libxl_get_free_memory(host->xl.ctx, &free_kib);
+    xl_forget(host->xl);
+    int rc = libxl_get_free_memory(host->xl->ctx, &free_kib);
     if (rc != 0)
-        return xl_fail(&host->xl, rc, error, "the free memory of the host cannot be read");
+        return xl_fail(host->xl, rc, error, "the free memory of the host cannot be read");
     if (xc_physinfo(host->xc, &physical) != 0) {
         g_set_error(error, DOMGRP_ERROR, DOMGRP_ERROR_HOST, "the host cannot be read: %s",
                     g_strerror(errno));

@@ -14,7 +14,7 @@ static void host_xen_free(Host *base)
     events_clear(host);
     jobs_clear(host);
     asked_clear(host);
-    xl_close(&host->xl);
+    xl_free(host->xl);
     if (host->xs != NULL)
         xs_close(host->xs);
     xendomgrp_close(host->groups);
@@ -108,7 +108,7 @@ static gboolean facts_read(HostXen *host, GError **error)
 
 static gboolean host_open(HostXen *host, GError **error)
 {
-    if (!jobs_init(host, error) || !xl_open(&host->xl, error))
+    if (!jobs_init(host, error) || (host->xl = xl_new(error)) == NULL)
         return FALSE;
     host->xc = xc_interface_open(&xl_silent, &xl_silent, 0);
     if (host->xc == NULL)

@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * Jobs: one call of the host's interface, run on a thread of the pool with a
- * libxl context of its own, and reported on the main context in the order in
- * which jobs end.
+ * libxl context that no other job uses meanwhile, and reported on the main
+ * context in the order in which jobs end.
  */
 #include "private.h"
 
 #include <malloc.h>
+
+/* How long after the last job what jobs took is given back. */
+#define REST_US G_USEC_PER_SEC
 
 Job *job_new(Host *host, gboolean (*run)(Job *job, GError **error), void (*report)(Job *job),
              gpointer data)
@@ -78,18 +81,30 @@ void job_report_done(Job *job)
 
 /* -- on a thread of the pool -- */
 
+gboolean job_take_xl(Job *job, GError **error)
+{
+    HostXen *host = job->host;
+
+    g_mutex_lock(&host->lock);
+    job->xl = g_queue_pop_head(&host->contexts);
+    g_mutex_unlock(&host->lock);
+    if (job->xl == NULL)
+        job->xl = xl_new(error);
+    return job->xl != NULL;
+}
+
 static void job_run(gpointer item, gpointer unused)
 {
     Job *job = item;
     HostXen *host = job->host;
 
-    if (job->without_xl) {
+    if (job->without_xl || job_take_xl(job, &job->error))
         job->run(job, &job->error);
-    } else if (xl_open(&job->xl, &job->error)) {
-        job->run(job, &job->error);
-        xl_close(&job->xl);
-    }
+    if (job->xl != NULL)
+        xl_forget(job->xl);
     g_mutex_lock(&host->lock);
+    if (job->xl != NULL)
+        g_queue_push_head(&host->contexts, job->xl);
     g_queue_push_tail(&host->done, job);
     g_source_set_ready_time(host->reporter, 0);
     g_mutex_unlock(&host->lock);
@@ -113,18 +128,44 @@ static gboolean jobs_report(gpointer data)
         job_free(job);
         host->n_jobs--;
     }
-    /* A daemon that waits for weeks gives back what its jobs took. */
-    if (host->n_jobs == 0)
-        malloc_trim(0);
+    g_source_set_ready_time(host->rest, g_get_monotonic_time() + REST_US);
     return G_SOURCE_CONTINUE;
 }
 
-static gboolean reporter_dispatch(GSource *source, GSourceFunc callback, gpointer data)
+/* A daemon that waits for weeks gives back what its jobs took. Without jobs no other thread is at
+ * it. */
+static gboolean jobs_rest(gpointer data)
+{
+    HostXen *host = data;
+    g_source_set_ready_time(host->rest, -1);
+    if (host->n_jobs > 0)
+        return G_SOURCE_CONTINUE;
+    g_queue_clear_full(&host->contexts, (GDestroyNotify)xl_free);
+    malloc_trim(0);
+    return G_SOURCE_CONTINUE;
+}
+
+static gboolean source_dispatch(GSource *source, GSourceFunc callback, gpointer data)
 {
     return callback(data);
 }
 
-static GSourceFuncs reporter_funcs = {.dispatch = reporter_dispatch};
+static GSourceFuncs source_funcs = {.dispatch = source_dispatch};
+
+/* A source that calls @callback at its ready time. */
+static GSource *source_new(HostXen *host, GSourceFunc callback)
+{
+    GSource *source = g_source_new(&source_funcs, sizeof(GSource));
+    g_source_set_callback(source, callback, host, NULL);
+    g_source_attach(source, host->context);
+    return source;
+}
+
+static void source_free(GSource *source)
+{
+    g_source_destroy(source);
+    g_source_unref(source);
+}
 
 void job_start(Job *job)
 {
@@ -149,9 +190,9 @@ gboolean jobs_init(HostXen *host, GError **error)
     g_mutex_init(&host->lock);
     g_cond_init(&host->domain_gone);
     g_queue_init(&host->done);
-    host->reporter = g_source_new(&reporter_funcs, sizeof(GSource));
-    g_source_set_callback(host->reporter, jobs_report, host, NULL);
-    g_source_attach(host->reporter, host->context);
+    g_queue_init(&host->contexts);
+    host->reporter = source_new(host, jobs_report);
+    host->rest = source_new(host, jobs_rest);
     /* Threads take an arena of malloc each; two are enough for jobs that mostly wait. */
     mallopt(M_ARENA_MAX, 2);
 
@@ -168,8 +209,9 @@ void jobs_clear(HostXen *host)
         if (pools[i] != NULL)
             g_thread_pool_free(pools[i], TRUE, TRUE);
     g_queue_clear_full(&host->done, (GDestroyNotify)job_free);
-    g_source_destroy(host->reporter);
-    g_source_unref(host->reporter);
+    g_queue_clear_full(&host->contexts, (GDestroyNotify)xl_free);
+    source_free(host->reporter);
+    source_free(host->rest);
     g_cond_clear(&host->domain_gone);
     g_mutex_clear(&host->lock);
 }

@@ -55,7 +55,7 @@ static void create_undo(Job *job)
     HostDomain domain;
     if (job->domid != HOST_DOMID_NONE && domains_find(job->host, job->domid, &domain) &&
         strcmp(domain.uuid, job->uuid) == 0 && !domain.dying)
-        libxl_domain_destroy(job->xl.ctx, job->domid, NULL);
+        libxl_domain_destroy(job->xl->ctx, job->domid, NULL);
 }
 
 static gboolean create_build(Job *job, libxl_domain_config *config, GError **error)
@@ -64,12 +64,12 @@ static gboolean create_build(Job *job, libxl_domain_config *config, GError **err
 
     uuid_to_text(libxl_uuid_bytearray_const(&config->c_info.uuid), job->uuid);
     int lock = xl_lock_take();
-    int rc = libxl_domain_create_new(job->xl.ctx, config, &domid, NULL, NULL);
+    int rc = libxl_domain_create_new(job->xl->ctx, config, &domid, NULL, NULL);
     xl_lock_give(lock);
     if (domid != (uint32_t)INVALID_DOMID)
         job->domid = domid;
     if (rc != 0)
-        return xl_fail(&job->xl, rc, error, "the domain \"%s\" cannot be created",
+        return xl_fail(job->xl, rc, error, "the domain \"%s\" cannot be created",
                        config->c_info.name);
     return record_write_domain(job->host, &job->own.record, job->domid, error);
 }
@@ -80,9 +80,9 @@ static gboolean create_run(Job *job, GError **error)
     gboolean good = FALSE;
 
     libxl_domain_config_init(&config);
-    int rc = libxl_domain_config_from_json(job->xl.ctx, &config, job->text);
+    int rc = libxl_domain_config_from_json(job->xl->ctx, &config, job->text);
     if (rc != 0)
-        xl_fail(&job->xl, rc, error, "a domain's configuration cannot be read");
+        xl_fail(job->xl, rc, error, "a domain's configuration cannot be read");
     else
         good = create_build(job, &config, error);
     libxl_domain_config_dispose(&config);
@@ -121,16 +121,13 @@ static Job *domain_job(Host *base, guint32 domid, const char *uuid,
 }
 
 /* What libxl does beyond the hypercall is for a device model, which a PV domain has none of; its
- * context costs more than all the rest where guests that boot want the processors. */
+ * context would cost more than all the rest where guests that boot want the processors. */
 static gboolean unpause_by_libxl(Job *job, GError **error)
 {
-    if (!xl_open(&job->xl, error))
+    if (!job_take_xl(job, error))
         return FALSE;
-    int rc = libxl_domain_unpause(job->xl.ctx, job->domid, NULL);
-    gboolean good =
-        rc == 0 || xl_fail(&job->xl, rc, error, "domain %u cannot be unpaused", job->domid);
-    xl_close(&job->xl);
-    return good;
+    int rc = libxl_domain_unpause(job->xl->ctx, job->domid, NULL);
+    return rc == 0 || xl_fail(job->xl, rc, error, "domain %u cannot be unpaused", job->domid);
 }
 
 static gboolean unpause_run(Job *job, GError **error)
@@ -164,16 +161,16 @@ static gboolean shutdown_run(Job *job, GError **error)
 
     if (!domains_check(job->host, job->domid, job->uuid, &domain, error))
         return FALSE;
-    int rc = off ? libxl_domain_shutdown(job->xl.ctx, job->domid, NULL)
-                 : libxl_domain_reboot(job->xl.ctx, job->domid, NULL);
+    int rc = off ? libxl_domain_shutdown(job->xl->ctx, job->domid, NULL)
+                 : libxl_domain_reboot(job->xl->ctx, job->domid, NULL);
     if (rc == ERROR_NOPARAVIRT && job->fallback)
-        rc = libxl_send_trigger(job->xl.ctx, job->domid,
+        rc = libxl_send_trigger(job->xl->ctx, job->domid,
                                 off ? LIBXL_TRIGGER_POWER : LIBXL_TRIGGER_RESET, 0, NULL);
     else if (rc == ERROR_NOPARAVIRT)
-        return xl_fail(&job->xl, rc, error,
+        return xl_fail(job->xl, rc, error,
                        "domain %u cannot be asked to be %s, it has no PV drivers; -F asks by ACPI",
                        job->domid, what);
-    return rc == 0 || xl_fail(&job->xl, rc, error, "domain %u cannot be %s", job->domid, what);
+    return rc == 0 || xl_fail(job->xl, rc, error, "domain %u cannot be %s", job->domid, what);
 }
 
 void life_shutdown(Host *base, guint32 domid, const char *uuid, HostShutdown how, gboolean fallback,
@@ -213,9 +210,9 @@ static gboolean destroy_run(Job *job, GError **error)
     HostDomain domain;
     if (!domains_check(job->host, job->domid, job->uuid, &domain, NULL))
         return TRUE;
-    int rc = libxl_domain_destroy(job->xl.ctx, job->domid, NULL);
+    int rc = libxl_domain_destroy(job->xl->ctx, job->domid, NULL);
     if (rc != 0 && domains_check(job->host, job->domid, job->uuid, &domain, NULL))
-        return xl_fail(&job->xl, rc, error, "domain %u cannot be destroyed", job->domid);
+        return xl_fail(job->xl, rc, error, "domain %u cannot be destroyed", job->domid);
     return wait_gone(job, error);
 }
 
@@ -239,12 +236,12 @@ static gboolean preserve_run(Job *job, GError **error)
         return FALSE;
     libxl_domain_config_init(&config);
     libxl_uuid_generate(&uuid);
-    int rc = libxl_retrieve_domain_configuration(job->xl.ctx, job->domid, &config, NULL);
+    int rc = libxl_retrieve_domain_configuration(job->xl->ctx, job->domid, &config, NULL);
     if (rc == 0)
-        rc = libxl_domain_preserve(job->xl.ctx, job->domid, &config.c_info, suffix, uuid);
+        rc = libxl_domain_preserve(job->xl->ctx, job->domid, &config.c_info, suffix, uuid);
     libxl_domain_config_dispose(&config);
     if (rc != 0)
-        return xl_fail(&job->xl, rc, error, "domain %u cannot be renamed to be kept", job->domid);
+        return xl_fail(job->xl, rc, error, "domain %u cannot be renamed to be kept", job->domid);
     if (xc_domain_sethandle(job->host->xc, job->domid, libxl_uuid_bytearray(&uuid)) == 0)
         return TRUE;
     g_set_error(error, DOMGRP_ERROR, DOMGRP_ERROR_HOST,
@@ -263,13 +260,13 @@ static gboolean coredump_run(Job *job, GError **error)
     HostDomain domain;
     if (!domains_check(job->host, job->domid, job->uuid, &domain, error))
         return FALSE;
-    char *name = libxl_domid_to_name(job->xl.ctx, job->domid);
+    char *name = libxl_domid_to_name(job->xl->ctx, job->domid);
     g_autofree char *plain = g_strdelimit(g_strdup(name != NULL ? name : job->uuid), "/", '_');
     g_autofree char *path = g_build_filename(DUMP_DIRECTORY, plain, NULL);
     free(name);
     g_mkdir_with_parents(DUMP_DIRECTORY, 0700);
-    int rc = libxl_domain_core_dump(job->xl.ctx, job->domid, path, NULL);
-    return rc == 0 || xl_fail(&job->xl, rc, error, "the memory of domain %u cannot be dumped to %s",
+    int rc = libxl_domain_core_dump(job->xl->ctx, job->domid, path, NULL);
+    return rc == 0 || xl_fail(job->xl, rc, error, "the memory of domain %u cannot be dumped to %s",
                               job->domid, path);
 }
 
@@ -307,12 +304,12 @@ static gboolean soft_reset_run(Job *job, GError **error)
     if (!soft_reset_check(job, error))
         return FALSE;
     libxl_domain_config_init(&config);
-    int rc = libxl_domain_config_from_json(job->xl.ctx, &config, job->text);
+    int rc = libxl_domain_config_from_json(job->xl->ctx, &config, job->text);
     if (rc == 0)
-        rc = libxl_domain_soft_reset(job->xl.ctx, &config, job->domid, NULL, NULL);
+        rc = libxl_domain_soft_reset(job->xl->ctx, &config, job->domid, NULL, NULL);
     libxl_domain_config_dispose(&config);
     return rc == 0 ||
-           xl_fail(&job->xl, rc, error, "domain %u cannot be reset in place", job->domid);
+           xl_fail(job->xl, rc, error, "domain %u cannot be reset in place", job->domid);
 }
 
 static void soft_reset_report(Job *job)

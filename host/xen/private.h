@@ -31,8 +31,8 @@ typedef struct {
     char *cause; /* the first error that libxl or libxc logged, or NULL */
 } Xl;
 
-gboolean xl_open(Xl *xl, GError **error);
-void xl_close(Xl *xl);
+Xl *xl_new(GError **error);
+void xl_free(Xl *xl);
 /* "what: why" from libxl's code @rc and what it logged since xl_forget(). Always FALSE. */
 gboolean xl_fail(Xl *xl, int rc, GError **error, const char *format, ...) G_GNUC_PRINTF(4, 5);
 void xl_forget(Xl *xl);
@@ -50,9 +50,10 @@ typedef struct {
     xc_interface *xc;
     xendomgrp_handle *groups; /* NULL: the hypervisor has none */
     struct xs_handle *xs;     /* records and watches, from any thread */
-    Xl xl;                    /* the main thread's */
+    Xl *xl;                   /* the main thread's */
     HostFacts facts;          /* those that do not change */
     guint n_jobs;             /* started and not yet reported; the main thread's */
+    GSource *rest;            /* gives back what jobs took when there are none for a while */
 
     GThreadPool *builds;   /* domain_create */
     GThreadPool *programs; /* EXEC probes */
@@ -61,6 +62,7 @@ typedef struct {
     GMutex lock;           /* protects what follows */
     GQueue done;           /* of Job, to be reported */
     GSource *reporter;
+    GQueue contexts;   /* of Xl that no job uses now: opening one costs more than many a job */
     GCond domain_gone; /* signalled when a domain may have gone */
 
     GSource *watcher;
@@ -94,7 +96,7 @@ struct Job {
     gboolean (*run)(Job *job, GError **error); /* on a thread of the pool */
     void (*report)(Job *job);                  /* on the main context */
     HostXen *host;
-    Xl xl; /* open while it runs, unless without_xl */
+    Xl *xl; /* while it runs, unless without_xl */
     gboolean without_xl;
     GThreadPool *pool; /* the host's for everything else, unless something else is put here */
     GError *error;
@@ -133,6 +135,8 @@ void job_set_domids(Job *job, guint n, const guint32 *domids);
 void job_set_record(Job *job, const HostRecord *record);
 void job_start(Job *job);
 void job_report_done(Job *job); /* for HostDone */
+/* Gives @job its xl; for one without_xl that turns out to need it. */
+gboolean job_take_xl(Job *job, GError **error);
 
 gboolean jobs_init(HostXen *host, GError **error);
 void jobs_clear(HostXen *host);

@@ -151,30 +151,33 @@ static const libxl_childproc_hooks childproc = {
 
 /* -- the context -- */
 
-gboolean xl_open(Xl *xl, GError **error)
+Xl *xl_new(GError **error)
 {
-    *xl = (Xl){.logger = {logger_message, logger_progress, logger_destroy}};
+    Xl *xl = g_new0(Xl, 1);
+    xl->logger = (xentoollog_logger){logger_message, logger_progress, logger_destroy};
     g_mutex_lock(&handles_lock);
     int rc = libxl_ctx_alloc(&xl->ctx, LIBXL_VERSION, 0, &xl->logger);
     g_mutex_unlock(&handles_lock);
     if (rc != 0) {
         xl_fail(xl, rc, error, "libxl cannot be used");
         xl->ctx = NULL;
-        xl_close(xl);
-        return FALSE;
+        xl_free(xl);
+        return NULL;
     }
     libxl_childproc_setmode(xl->ctx, &childproc, NULL);
-    return TRUE;
+    return xl;
 }
 
-void xl_close(Xl *xl)
+void xl_free(Xl *xl)
 {
+    if (xl == NULL)
+        return;
     g_mutex_lock(&handles_lock);
     if (xl->ctx != NULL)
         libxl_ctx_free(xl->ctx);
     g_mutex_unlock(&handles_lock);
-    xl->ctx = NULL;
     xl_forget(xl);
+    g_free(xl);
 }
 
 void xl_forget(Xl *xl)
