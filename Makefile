@@ -39,6 +39,7 @@ lint:
 bench:
 	@packaging/install-deps build lab bench
 	@hypervisor/build build/xen/out
+	@test -n "$(BENCH)" || bench/plan
 	@bench/run $(BENCH)
 
 # A plain release build of its own, so that what is installed never has the tests' sanitizers in it.

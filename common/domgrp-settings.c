@@ -79,22 +79,24 @@ static gboolean text_check(const char *value, GError **error)
         return FAIL_VALUE(error, value, "is longer than %u bytes: write less", DOMGRP_SETTING_MAX);
     if (!g_utf8_validate(value, -1, NULL))
         return FAIL_VALUE(error, value, "is not UTF-8: write it in UTF-8");
-    for (const char *c = value; *c != '\0'; c = g_utf8_next_char(c))
-        if (g_unichar_iscntrl(g_utf8_get_char(c)) && *c != '\t')
+    for (const char *c = value; *c != '\0'; c = g_utf8_next_char(c)) {
+        gboolean is_control = (guchar)*c < 0x80 ? g_ascii_iscntrl(*c) && *c != '\t'
+                                                : g_unichar_iscntrl(g_utf8_get_char(c));
+        if (is_control)
             return FAIL_VALUE(error, value, "has a control character: take it out");
+    }
     return TRUE;
 }
 
 static char **words_split(const char *text, guint *ret_n)
 {
-    char **words = g_strsplit_set(text, BLANKS, -1);
+    char **words = g_new(char *, strlen(text) / 2 + 2);
     guint n = 0;
 
-    for (guint i = 0; words[i] != NULL; i++) {
-        if (words[i][0] != '\0')
-            words[n++] = words[i];
-        else
-            g_free(words[i]);
+    for (text += strspn(text, BLANKS); *text != '\0'; text += strspn(text, BLANKS)) {
+        gsize length = strcspn(text, BLANKS);
+        words[n++] = g_strndup(text, length);
+        text += length;
     }
     words[n] = NULL;
     *ret_n = n;
@@ -451,36 +453,56 @@ void domgrp_settings_remove(DomgrpSettings *settings, const char *name)
 
 /* -- keys -- */
 
-static gboolean need_check(const Item *item, const char *need, GHashTable *seen, GError **error)
+static gboolean need_check(const Item *item, const char *need, GError **error)
 {
     if (!name_check(item->value, need, error))
         return FALSE;
     if (strcmp(need, item->subject) == 0)
         return fail(error, DOMGRP_ERROR_ORDER, item->value,
                     "makes %s wait for itself: take it out after the colon", need);
-    if (!g_hash_table_add(seen, (gpointer)need))
-        return FAIL_VALUE(error, item->value, "says a second time that %s is after %s: keep one",
-                          item->subject, need);
+    return TRUE;
+}
+
+static gint compare_words(gconstpointer a, gconstpointer b)
+{
+    return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+/* Whether @member (NULL: nothing said yet) can need what @item names, too. */
+static gboolean needs_check(const Item *item, const DomgrpMemberSettings *member, GError **error)
+{
+    guint known = member != NULL ? member->needs->len : 0;
+    g_autoptr(GPtrArray) all = g_ptr_array_sized_new(known + item->n_words);
+
+    for (guint i = 0; i < known; i++)
+        g_ptr_array_add(all, member->needs->pdata[i]);
+    for (guint i = 0; i < item->n_words; i++)
+        g_ptr_array_add(all, item->words[i]);
+    g_ptr_array_sort(all, compare_words);
+    for (guint i = 1; i < all->len; i++)
+        if (strcmp(all->pdata[i - 1], all->pdata[i]) == 0)
+            return FAIL_VALUE(error, item->value,
+                              "says a second time that %s is after %s: keep one", item->subject,
+                              (const char *)all->pdata[i]);
+    if (all->len > DOMGRP_NEEDS_MAX)
+        return FAIL_VALUE(error, item->value, "makes %s wait for more than %u members: name fewer",
+                          item->subject, DOMGRP_NEEDS_MAX);
     return TRUE;
 }
 
 static gboolean after_add(DomgrpSettings *settings, const Item *item, GError **error)
 {
-    g_autoptr(GHashTable) seen = g_hash_table_new(g_str_hash, g_str_equal);
     DomgrpMemberSettings *member = g_hash_table_lookup(settings->index, item->subject);
 
-    for (guint i = 0; member != NULL && i < member->needs->len; i++)
-        g_hash_table_add(seen, member->needs->pdata[i]);
     for (guint i = 0; i < item->n_words; i++)
-        if (!need_check(item, item->words[i], seen, error))
+        if (!need_check(item, item->words[i], error))
             return FALSE;
-    if (g_hash_table_size(seen) > DOMGRP_NEEDS_MAX)
-        return FAIL_VALUE(error, item->value, "makes %s wait for more than %u members: name fewer",
-                          item->subject, DOMGRP_NEEDS_MAX);
-
-    member = member_ensure(settings, item->subject);
+    if (!needs_check(item, member, error))
+        return FALSE;
+    if (member == NULL)
+        member = member_ensure(settings, item->subject);
     for (guint i = 0; i < item->n_words; i++)
-        g_ptr_array_add(member->needs, g_strdup(item->words[i]));
+        g_ptr_array_add(member->needs, g_steal_pointer(&item->words[i]));
     return TRUE;
 }
 

@@ -111,7 +111,7 @@ static gboolean find_needs(Order *order, const char *group, const char *const *n
             GArray **needs = &order->needs[GPOINTER_TO_UINT(index)];
             guint value = GPOINTER_TO_UINT(need);
             if (*needs == NULL)
-                *needs = g_array_new(FALSE, FALSE, sizeof(guint));
+                *needs = g_array_sized_new(FALSE, FALSE, sizeof(guint), member->needs->len);
             g_array_append_val(*needs, value);
         }
     }

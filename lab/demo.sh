@@ -18,12 +18,30 @@ type() {
     "$@"
 }
 
+# follow - notes what happens from now on; followed OPERATION - ends that and shows what it was, a line a change
+follow() {
+    domgrp events > /tmp/events &
+    events=$!
+}
+
+followed() {
+    kill $events
+    wait $events 2> /dev/null || true
+    printf '%s# domgrp events%s   (in another window, meanwhile)\n' "$bold" "$plain"
+    grep "shop: $1" /tmp/events
+}
+
 tell "Three machines of a shop, each described by a plain xl.cfg file, and a file that makes a group of them."
 type cat shop.grp
 type cat db.cfg
 
-tell "Create the group: its domains start together."
+tell "What would be done, in which order? This changes nothing."
+type domgrp create --dry-run shop.grp
+
+tell "Create the group: all domains are built at once; web and mail start when db says that it is ready."
+follow
 type domgrp create shop.grp
+followed create
 type domgrp list
 type xl list
 
@@ -44,14 +62,17 @@ tell "Reboot all of it; each member is born in its group again."
 type domgrp reboot -w shop
 type domgrp list shop
 
-tell "Shut it down, and wait until every guest has ended."
+tell "Shut it down, and wait until every guest has ended: db is asked when web and mail are down."
+follow
 type domgrp shutdown -w shop
+followed shutdown
 type domgrp list shop
 type xl list
 
-tell "The group is still defined: start it again."
+tell "The group is still defined: start it again. What was done, and how it ended, is kept."
 type domgrp start shop
 type domgrp list shop
+type domgrp task list
 
 tell "Pull the plug on all of it, and forget it."
 type domgrp destroy shop

@@ -110,6 +110,28 @@ start_guest() {
     done
 }
 
+# make_witness NAME [WORDS [LINES]] - make_guest; the guest notes in the key /lab/NAME what it does and when
+make_witness() {
+    make_guest "$1" "lab.diary=/lab/$1 ${2-}" "tsc_mode = \"native\"
+${3-}"
+    xenstore-write "/lab/$1" ""
+    xenstore-chmod "/lab/$1" b0
+}
+
+# notes - what witnesses have noted since the last call, in the order of time: "db start, db ready, web start"
+notes() {
+    local name
+    for name in $(xenstore-list /lab); do
+        xenstore-read -R "/lab/$name" | awk -v name="$name" 'NF { print name, $0 }'
+        xenstore-write "/lab/$name" ""
+    done | sort -n -k 3 | awk '{ printf "%s%s %s", between, $1, $2; between = ", " }'
+}
+
+# noted NAME EVENT - whether that is among what notes() will say
+noted() {
+    xenstore-read -R "/lab/$1" | grep -q "^$2 "
+}
+
 domid() {
     xl domid "$1"
 }

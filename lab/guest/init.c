@@ -31,6 +31,7 @@
 #define PAGE 4096
 #define WORDS (PAGE / sizeof(uint64_t))
 #define SHUTDOWN_FILE "/run/shutdown"
+#define DIARY_FILE "/run/diary"
 #define XENSTORE_MAX 4096
 
 static int64_t now_ns(clockid_t clock)
@@ -167,6 +168,43 @@ static void write_time(const char *path)
               (long long)now_ns(CLOCK_REALTIME));
 }
 
+/*
+ * ---- the diary: a key that outlives this guest, because dom0 made it ----
+ * Its times are the processor's, which all guests share if they have tsc_mode = "native": their
+ * kernels' clocks differ by what each lost while it booted.
+ */
+
+static uint64_t started; /* as the diary tells time */
+
+static uint64_t now_tsc(void)
+{
+    return __builtin_ia32_rdtsc();
+}
+
+static void diary_add(const char *what, uint64_t tsc)
+{
+    char path[256] = "", text[XENSTORE_MAX + 1];
+    int fd = open(DIARY_FILE, O_RDONLY | O_CLOEXEC);
+    size_t length;
+
+    if (fd < 0)
+        return;
+    if (read(fd, path, sizeof(path) - 1) <= 0 || xs_read(path, text))
+        text[0] = 0;
+    close(fd);
+    length = strlen(text);
+    snprintf(text + length, sizeof(text) - length, "%s %llu\n", what, (unsigned long long)tsc);
+    if (xs_write(path, text))
+        fprintf(stderr, "lab: xenstore refuses to write %s\n", path);
+}
+
+static int set_diary(const char *value)
+{
+    write_file(DIARY_FILE, value);
+    diary_add("start", started);
+    return 0;
+}
+
 /* ---- /sbin/poweroff and /sbin/reboot ---- */
 
 static int stop_machine(const char *request, int how)
@@ -178,9 +216,11 @@ static int stop_machine(const char *request, int how)
         perror(SHUTDOWN_FILE);
     ignore = !strcmp(text, "ignore");
     xs_printf("data/lab/asked", "%s %s", request, ignore ? "ignored" : "obeyed");
+    diary_add("asked", now_tsc());
     if (ignore)
         return 0;
     sleep_ns(strtoll(text, NULL, 10) * 1000000);
+    diary_add("end", now_tsc());
     reboot(how);
     return 1;
 }
@@ -341,6 +381,7 @@ static int ready_withheld;
 static int say_ready(void)
 {
     ready = 1;
+    diary_add("ready", now_tsc());
     write_time("data/lab/ready");
     return xs_write("data/ready", "1");
 }
@@ -417,7 +458,7 @@ static const struct {
     {"ready", set_ready}, {"shutdown", set_shutdown}, {"fill", memory_fill},
     {"dirty", set_dirty}, {"verify", memory_verify},  {"stamp", set_stamp},
     {"gap", report_gap},  {"show", show_key},         {"ip", set_address},
-    {"do", act},
+    {"do", act},          {"diary", set_diary},
 };
 
 static int handle_request(char *word)
@@ -598,6 +639,7 @@ int main(int argc, char **argv)
     if (!strcmp(name, "reboot"))
         return stop_machine(name, RB_AUTOBOOT);
 
+    started = now_tsc();
     write_time("data/lab/start");
     load_modules();
     handle_command_line();
