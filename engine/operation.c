@@ -535,6 +535,14 @@ void operation_undo(Engine *engine, const JournalOperation *record, Group *group
     begin(operation);
 }
 
+void operation_requeue(Engine *engine, const JournalOperation *record, Group *group)
+{
+    Operation *operation = operation_new_ended(engine, record);
+    operation->queued = TRUE;
+    operation->group = group;
+    operation->engine->again = TRUE;
+}
+
 void operation_close(Engine *engine, const JournalOperation *record, GError *why)
 {
     Operation *operation = operation_new_ended(engine, record);

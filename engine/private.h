@@ -430,6 +430,8 @@ Operation *operation_new_ended(Engine *engine, const JournalOperation *record);
  * @why is the cause of undoing it, taken. */
 void operation_resume(Engine *engine, const JournalOperation *record, Group *group);
 void operation_undo(Engine *engine, const JournalOperation *record, Group *group, GError *why);
+/* One that had not begun waits for its turn again. */
+void operation_requeue(Engine *engine, const JournalOperation *record, Group *group);
 /* Closes it as it is, with @why, which it takes; NULL: it was done. */
 void operation_close(Engine *engine, const JournalOperation *record, GError *why);
 /* The member's domain is down: those that it needs may follow. */

@@ -414,7 +414,7 @@ static void group_stop(Group *group)
         return;
     if (!group_stopped(group)) {
         OperationRequest request = {.kind = OPERATION_SHUTDOWN, .group = group, .by_itself = TRUE};
-        if (operation_new(group->engine, &request, NULL) == NULL) {
+        if (!group_store(group, NULL) || operation_new(group->engine, &request, NULL) == NULL) {
             engine_retry(group->engine);
             return;
         }

@@ -255,14 +255,12 @@ static gboolean is_by_itself(const JournalOperation *record)
 }
 
 /* What the daemon was to do by itself is not forgotten for not having begun. */
-static void close_queued(Engine *engine, const JournalOperation *record, OperationKind kind,
-                         Group *group)
+static void settle_queued(Engine *engine, const JournalOperation *record, Group *group)
 {
-    if (group != NULL && kind == OPERATION_START && is_by_itself(record))
-        group->boot_start = TRUE;
-    if (group != NULL && kind == OPERATION_SHUTDOWN && is_by_itself(record))
-        group->stop_wanted = group->failed = group->doubt = TRUE;
-    operation_close(engine, record, interrupted(record, " before it began"));
+    if (group != NULL && is_by_itself(record))
+        operation_requeue(engine, record, group);
+    else
+        operation_close(engine, record, interrupted(record, " before it began"));
 }
 
 static void close_cut_off(Engine *engine, const JournalOperation *record, OperationKind kind,
@@ -299,12 +297,17 @@ static void settle_operation(const Recovery *recovery, const JournalOperation *r
     Engine *engine = recovery->engine;
     OperationKind kind = operation_kind_lookup(record->kind);
     Group *group = g_hash_table_lookup(engine->groups, record->group_uuid);
+    if (record->ended_us == 0 && kind == OPERATION_SHUTDOWN && is_by_itself(record) &&
+        group != NULL && !group->failed) {
+        group->failed = TRUE; /* it is for that that it is shut down */
+        group_store(group, NULL);
+    }
     if (record->ended_us != 0 || kind == OPERATION_KIND_COUNT)
         operation_new_ended(engine, record);
     else if (record->boot_id[0] != '\0' && strcmp(record->boot_id, engine->facts.boot_id) != 0)
         close_lost(engine, record, kind, group);
     else if (!record->began && record->boot_id[0] != '\0')
-        close_queued(engine, record, kind, group);
+        settle_queued(engine, record, group);
     else if (!is_newest(recovery, record))
         operation_close(engine, record, interrupted(record, ""));
     else
@@ -329,7 +332,8 @@ static gboolean start_at_boot(Group *group, GError **error)
     OperationRequest request = {.kind = OPERATION_START, .group = group, .by_itself = TRUE};
     if (!group->boot_start)
         return TRUE;
-    if (group->operation == NULL && operation_new(group->engine, &request, error) == NULL)
+    if (operation_ahead(group->engine, group, NULL) == NULL &&
+        operation_new(group->engine, &request, error) == NULL)
         return FALSE;
     return group_store(group, error); /* what it notes from now on is of this boot */
 }

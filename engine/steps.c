@@ -22,7 +22,8 @@ static Host *host_of(const Work *work)
 StepResult step_begin(Work *work, GError **error)
 {
     MemberNode *member = work->member;
-    gboolean left_over = member_is_intended(member) && member->domain.paused;
+    gboolean left_over =
+        (member_is_intended(member) && member->domain.paused) || member_is_ending(member);
     work->domid = member->domain.domid;
     work->runs = member_runs(member) && !left_over;
     if (!member_has_domain(member) || work->runs)
