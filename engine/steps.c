@@ -23,7 +23,7 @@ StepResult step_begin(Work *work, GError **error)
 {
     MemberNode *member = work->member;
     gboolean left_over =
-        (member_is_intended(member) && member->domain.paused) || member_is_ending(member);
+        (member_is_intended(member) || member_is_ending(member)) && member->domain.paused;
     work->domid = member->domain.domid;
     work->runs = member_runs(member) && !left_over;
     if (!member_has_domain(member) || work->runs)
