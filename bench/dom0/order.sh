@@ -10,7 +10,7 @@ make_group tiers a1 a2 a3 b1 b2 b3 c1 c2 c3
     echo 'after = [ "b1: a1", "b2: a2", "b3: a3", "c1: b1", "c2: b2", "c3: b3" ]'
     printf 'ready = [ '
     for name in a1 a2 a3 b1 b2 b3 c1 c2 c3; do
-        printf '"%s: xenstore data/ready=1", ' "$name"
+        printf '"%s: xenstore data/ready=1 timeout=300", ' "$name"
     done
     echo ']'
 } >> tiers.grp

@@ -8,7 +8,7 @@ make_shop() {
     make_group shop db web
     cat >> shop.grp << END
 after = [ "web: db" ]
-ready = [ "db: xenstore data/ready=1", "web: xenstore data/ready=1" ]
+ready = [ "db: xenstore data/ready=1 timeout=300", "web: xenstore data/ready=1 timeout=300" ]
 END
 }
 newest() { domgrp task list | awk 'NR == 2 { print $1 }'; }

@@ -8,7 +8,7 @@ make_witness web
 make_group shop db web
 cat >> shop.grp << END
 after = [ "web: db" ]
-ready = [ "db: exec /bin/test -e $PWD/good", "web: xenstore data/ready=1" ]
+ready = [ "db: exec /bin/test -e $PWD/good timeout=300", "web: xenstore data/ready=1 timeout=300" ]
 END
 newest() { domgrp task list | awk 'NR == 2 { print $1 }'; }
 over() { ! domgrp task list | grep -Eq ' (running|queued) '; }

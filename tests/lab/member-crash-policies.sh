@@ -37,7 +37,7 @@ make_witness web
 make_group shop db web mail
 cat >> shop.grp << END
 after = [ "web: db" ]
-ready = [ "db: xenstore data/ready=1", "web: xenstore data/ready=1", "mail: xenstore data/ready=1" ]
+ready = [ "db: xenstore data/ready=1 timeout=300", "web: xenstore data/ready=1 timeout=300", "mail: xenstore data/ready=1 timeout=300" ]
 on_member_failure = "stop-group"
 END
 expect domgrp create shop.grp

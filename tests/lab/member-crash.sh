@@ -6,7 +6,7 @@ make_group shop db
 cat >> shop.grp << END
 on_member_failure = "restart"
 failure_limit = "1/3600"
-ready = [ "db: xenstore data/ready=1" ]
+ready = [ "db: xenstore data/ready=1 timeout=300" ]
 END
 expect domgrp create shop.grp
 

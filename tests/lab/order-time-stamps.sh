@@ -7,7 +7,7 @@ make_witness web lab.shutdown=2000
 make_group shop web db
 cat >> shop.grp << END
 after = [ "web: db" ]
-ready = [ "db: xenstore data/ready=1", "web: xenstore data/ready=1" ]
+ready = [ "db: xenstore data/ready=1 timeout=300", "web: xenstore data/ready=1 timeout=300" ]
 END
 
 step "create: web starts when db is ready, and it is done when web is ready"

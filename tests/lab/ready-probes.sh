@@ -6,7 +6,7 @@
 make_group shop db web mail
 cat >> shop.grp << END
 after = [ "web: db", "mail: web" ]
-ready = [ "db: tcp 127.0.0.1:5432", "web: exec $PWD/check web", "mail: delay 2" ]
+ready = [ "db: tcp 127.0.0.1:5432 timeout=300", "web: exec $PWD/check web timeout=300", "mail: delay 2" ]
 END
 cat > check << 'END'
 #!/bin/bash
