@@ -81,6 +81,12 @@ gboolean member_is_ending(const MemberNode *member)
     return !member->owned && member->owned_domid != HOST_DOMID_NONE;
 }
 
+gboolean member_is_half_there(const MemberNode *member)
+{
+    return member_has_domain(member) && member->domain.paused &&
+           (member_is_intended(member) || member_is_ending(member));
+}
+
 const DomgrpMemberSettings *member_settings(const MemberNode *member)
 {
     return domgrp_settings_lookup(member->group->settings, member->shown.name);

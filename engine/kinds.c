@@ -41,7 +41,7 @@ static gboolean no_domain_kept(const Group *group, GError **error)
 
 static gboolean selects_stopped(const MemberNode *member)
 {
-    return !member_has_domain(member);
+    return !member_has_domain(member) || member_is_half_there(member);
 }
 
 /* What runs already and is needed has only to be ready. */
@@ -206,8 +206,8 @@ static const Step steps_reboot[] = {
     STEPS_ACT,
     {step_fail_unless_restart, NULL, MEMBER_STOPPING},
     {step_release, NULL, MEMBER_STARTING},
-    {step_wait_needs, "waiting for what it needs", MEMBER_STARTING},
     STEPS_BUILD,
+    {step_wait_needs, "waiting for what it needs", MEMBER_STARTING},
     STEPS_RUN,
     {0},
 };

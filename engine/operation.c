@@ -136,8 +136,9 @@ static void select_members(Operation *operation)
         if (kind->during == GROUP_STOPPING && !operation->options.dry_run)
             member->revive = FALSE;
         if (kind->selects(member))
-            operation_add_member(operation, member)->spared =
-                kind->during == GROUP_STARTING && member_has_domain(member);
+            operation_add_member(operation, member)->spared = kind->during == GROUP_STARTING &&
+                                                              member_has_domain(member) &&
+                                                              !member_is_half_there(member);
     }
     operation_plan(operation);
 }

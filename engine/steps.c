@@ -22,10 +22,8 @@ static Host *host_of(const Work *work)
 StepResult step_begin(Work *work, GError **error)
 {
     MemberNode *member = work->member;
-    gboolean left_over =
-        (member_is_intended(member) || member_is_ending(member)) && member->domain.paused;
     work->domid = member->domain.domid;
-    work->runs = member_runs(member) && !left_over;
+    work->runs = member_runs(member) && !member_is_half_there(member);
     if (!member_has_domain(member) || work->runs)
         return STEP_DONE;
     return step_destroy(work, error);
