@@ -289,7 +289,8 @@ StepResult step_decide(Work *work, GError **error)
     else if (work->operation != NULL && work->member->domain.domid == work->domid &&
              work->member->domain.shutdown)
         work->action = member_action(work->member);
-    if (work->unasked && work->operation->kind == OPERATION_SHUTDOWN)
+    gboolean powered_off = work->member->domain.reason == HOST_REASON_POWEROFF && !work->unasked;
+    if (work->operation != NULL && work->operation->kind == OPERATION_SHUTDOWN && !powered_off)
         work->action = action_without_restart(work->action);
     return STEP_DONE;
 }
