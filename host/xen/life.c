@@ -308,8 +308,7 @@ static gboolean soft_reset_run(Job *job, GError **error)
     if (rc == 0)
         rc = libxl_domain_soft_reset(job->xl->ctx, &config, job->domid, NULL, NULL);
     libxl_domain_config_dispose(&config);
-    return rc == 0 ||
-           xl_fail(job->xl, rc, error, "domain %u cannot be reset in place", job->domid);
+    return rc == 0 || xl_fail(job->xl, rc, error, "domain %u cannot be reset in place", job->domid);
 }
 
 static void soft_reset_report(Job *job)
