@@ -125,6 +125,33 @@ static gboolean sim_operations(Journal *base, guint limit, GPtrArray **ret_opera
 
 /* -- writing -- */
 
+static const char *describe_owner(const JournalOwner *owner)
+{
+    if (owner->domid == HOST_DOMID_NONE)
+        return owner->ours ? "a domain is being built" : "no domain is ours";
+    return owner->ours ? "a domain is ours" : "a domain is being ended";
+}
+
+static const char *describe_operation(const JournalOperation *operation)
+{
+    if (operation->ended_us != 0)
+        return "an operation has ended";
+    if (!operation->began)
+        return "an operation waits";
+    return strstr(operation->options, "undoing") != NULL ? "an operation is being undone"
+                                                         : "an operation begins";
+}
+
+static const char *describe_entry(const Entry *entry)
+{
+    if (entry->operation != NULL)
+        return describe_operation(entry->operation);
+    if (entry->group != NULL)
+        return "a group";
+    return entry->owners != NULL ? describe_owner(&g_array_index(entry->owners, JournalOwner, 0))
+                                 : "a group is gone";
+}
+
 static gboolean write_entry(JournalSim *journal, const char *call, Entry *entry, GError **error)
 {
     SimFault fault = sim_enter(journal->sim, call);
@@ -132,12 +159,14 @@ static gboolean write_entry(JournalSim *journal, const char *call, Entry *entry,
         entry_free(entry);
         return FALSE;
     }
-    if (fault == SIM_LOST)
+    if (fault == SIM_LOST) {
+        journal->sim->lost_write = describe_entry(entry);
         entry_free(entry);
-    else if (fault == SIM_LATE)
+    } else if (fault == SIM_LATE) {
         sim_late(journal->sim, journal->entries, entry, entry_free);
-    else
+    } else {
         g_ptr_array_add(journal->entries, entry);
+    }
     return sim_leave(journal->sim, fault, call, error);
 }
 

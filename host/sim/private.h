@@ -90,6 +90,7 @@ struct Sim {
     SimFault fault;
     char *fault_on; /* only calls of this function count, or NULL */
     const char *fault_call;
+    const char *lost_write;
     guint mutate_at;
     SimFault mutation;
     gboolean dead;

@@ -74,6 +74,8 @@ void host_sim_mutate(Host *host, guint nth, SimFault fault);
 guint host_sim_calls(Host *host);
 /* What the call with the fault was, "domain_create"; NULL if it did not come to it. */
 const char *host_sim_fault_call(Host *host);
+/* What the write that was lost last would have noted: "a domain is being built"; NULL: none was. */
+const char *host_sim_lost_write(Host *host);
 /*
  * After the engine was freed: forgets its calls, timers and watch, and lets
  * a new one begin. A call that is under way stays half done.

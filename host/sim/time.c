@@ -149,6 +149,11 @@ guint host_sim_calls(Host *host)
     return sim_of(host)->calls;
 }
 
+const char *host_sim_lost_write(Host *host)
+{
+    return sim_of(host)->lost_write;
+}
+
 const char *host_sim_fault_call(Host *host)
 {
     return sim_of(host)->fault_call;

@@ -530,6 +530,7 @@ static void trouble(World *world, const Case *what, const Plan *plan, Verdict *v
     act(world, what);
     gboolean lived = world->engine != NULL && host_sim_run(world->host, -1);
     verdict->call = host_sim_fault_call(world->host);
+    verdict->lost = host_sim_lost_write(world->host);
     verdict->hit = verdict->call != NULL;
     host_sim_fault(world->host, plan->second, plan->second != 0 ? SIM_DEATH : SIM_NONE);
     if (plan->fault == SIM_HANG && verdict->hit && lived)

@@ -64,6 +64,7 @@ typedef struct {
     gboolean hit;        /* it came to the call with the fault */
     gboolean hit_second; /* likewise */
     const char *call;    /* the function that had the fault, or NULL */
+    const char *lost;    /* what the write that was lost would have noted, or NULL */
     char *wrong;         /* NULL, or what was; free with g_free() */
 } Verdict;
 
