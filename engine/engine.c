@@ -334,7 +334,9 @@ static gboolean gives_way(const Group *group, OperationKind kind, const EngineOp
 {
     const Operation *running = group->operation;
     if (!kinds[kind].supersedes || running == NULL || !kinds[running->kind].waits ||
-        running->error != NULL || running->undoing || (options != NULL && options->dry_run))
+        running->error != NULL ||
+        (running->undoing && kinds[running->kind].undoing != GROUP_STOPPING) ||
+        (options != NULL && options->dry_run))
         return FALSE;
     for (guint i = 0; i < group->engine->operations->len; i++) {
         const Operation *other = group->engine->operations->pdata[i];

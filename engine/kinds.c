@@ -245,6 +245,10 @@ static const Step steps_pause_undo[] = {
     {group_step_pause_undo, NULL, AS_IT_IS}, {group_step_unpause_store, NULL, AS_IT_IS}, {0}};
 static const Step steps_unpause[] = {
     {group_step_unpause, NULL, AS_IT_IS}, {group_step_unpause_store, NULL, AS_IT_IS}, {0}};
+static const Step steps_unpause_empty[] = {{group_step_end_unless_stopped, NULL, AS_IT_IS},
+                                           {group_step_unpause, NULL, AS_IT_IS},
+                                           {group_step_unpause_store, NULL, AS_IT_IS},
+                                           {0}};
 static const Step steps_join[] = {{join_retrieve, NULL, AS_IT_IS},
                                   {join_unpublish, NULL, AS_IT_IS},
                                   {join_commit, NULL, AS_IT_IS},
@@ -265,8 +269,9 @@ static const Phase phases_start[] = {{DIRECTION_FORWARD, FALSE, steps_start, ste
 static const Phase phases_shutdown[] = {
     {DIRECTION_REVERSE, FALSE, steps_shutdown, steps_start_again}, {0}};
 static const Phase phases_reboot[] = {{DIRECTION_REVERSE, FALSE, steps_reboot, NULL}, {0}};
-static const Phase phases_destroy[] = {
-    {DIRECTION_REVERSE, FALSE, steps_end, NULL}, {DIRECTION_NONE, FALSE, steps_unpause, NULL}, {0}};
+static const Phase phases_destroy[] = {{DIRECTION_REVERSE, FALSE, steps_end, NULL},
+                                       {DIRECTION_NONE, FALSE, steps_unpause_empty, NULL},
+                                       {0}};
 static const Phase phases_delete[] = {{DIRECTION_NONE, FALSE, steps_forget, steps_remake}, {0}};
 static const Phase phases_pause[] = {{DIRECTION_NONE, FALSE, steps_pause, steps_pause_undo}, {0}};
 static const Phase phases_unpause[] = {{DIRECTION_NONE, FALSE, steps_unpause, NULL}, {0}};

@@ -331,6 +331,7 @@ StepResult step_end_unless_restart(Work *work, GError **error);
 StepResult step_fail_unless_restart(Work *work, GError **error);
 StepResult group_step_pause_store(Work *work, GError **error);
 StepResult group_step_pause(Work *work, GError **error);
+StepResult group_step_end_unless_stopped(Work *work, GError **error);
 StepResult group_step_unpause(Work *work, GError **error);
 StepResult group_step_pause_undo(Work *work, GError **error);
 StepResult group_step_unpause_store(Work *work, GError **error);

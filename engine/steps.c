@@ -498,6 +498,12 @@ StepResult group_step_pause(Work *work, GError **error)
     return STEP_CALL;
 }
 
+/* A member that is still there must not run for a destroy that failed. */
+StepResult group_step_end_unless_stopped(Work *work, GError **error)
+{
+    return group_stopped(work->group) ? STEP_DONE : STEP_END;
+}
+
 StepResult group_step_unpause(Work *work, GError **error)
 {
     if (!work->group->paused)
