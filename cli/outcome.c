@@ -16,7 +16,7 @@ const char *task_state(const DomgrpTask *task)
     if (!task->ended)
         return task->queued ? "queued" : "running";
     if (task->error == NULL)
-        return "done";
+        return task->dry_run ? "planned" : "done";
     return domgrp_error_code(task->error) == DOMGRP_ERROR_CANCELLED ? "cancelled" : "failed";
 }
 
