@@ -28,11 +28,6 @@ StepResult create_read(Work *work, GError **error)
     return STEP_CALL;
 }
 
-static OperationNode *node_of(const Operation *operation, guint i)
-{
-    return operation->members->pdata[i];
-}
-
 /* Each member has a name and a UUID of its own. */
 static gboolean check_names(const Operation *operation, GError **error)
 {

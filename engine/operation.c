@@ -9,16 +9,6 @@
 #include <stdio.h>
 #include <string.h>
 
-static const Phase *phase_of(const Operation *operation)
-{
-    return &kinds[operation->kind].phases[operation->phase];
-}
-
-static OperationNode *node_of(const Operation *operation, guint i)
-{
-    return operation->members->pdata[i];
-}
-
 gboolean operation_is_over(const Operation *operation)
 {
     return operation->ended_us != 0;

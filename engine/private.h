@@ -402,6 +402,16 @@ struct Operation {
     HostConfig *config;                 /* likewise */
 };
 
+static inline const Phase *phase_of(const Operation *operation)
+{
+    return &kinds[operation->kind].phases[operation->phase];
+}
+
+static inline OperationNode *node_of(const Operation *operation, guint i)
+{
+    return operation->members->pdata[i];
+}
+
 typedef struct {
     OperationKind kind;
     Group *group;

@@ -9,16 +9,6 @@
  */
 #include "private.h"
 
-static const Phase *phase_of(const Operation *operation)
-{
-    return &kinds[operation->kind].phases[operation->phase];
-}
-
-static OperationNode *node_of(const Operation *operation, guint i)
-{
-    return operation->members->pdata[i];
-}
-
 /* -- order -- */
 
 /* The members whose end @member has to wait for, or which wait for it. */
