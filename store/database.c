@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Opening the database and bringing it to the present schema. A rollback
- * journal with synchronous=FULL makes each transaction whole and durable; an
- * exclusive lock keeps other processes out for as long as it is open.
+ * Opening the database and bringing it to the present schema. A write-ahead
+ * log with synchronous=FULL makes each transaction whole and durable for one
+ * sync; an exclusive lock keeps other processes out for as long as it is open.
  */
 #include "database.h"
 
@@ -223,15 +223,23 @@ static gboolean make_file(const char *path, GError **error)
     return TRUE;
 }
 
+/* BEGIN EXCLUSIVE takes the lock, and locking_mode keeps it. */
 static gboolean set_up(sqlite3 *db, const char *path, GError **error)
 {
-    /* BEGIN EXCLUSIVE takes the lock, and locking_mode keeps it. */
     return execute(db, path,
-                   "PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = TRUNCATE;"
-                   "PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;"
-                   "BEGIN EXCLUSIVE; COMMIT;",
+                   "PRAGMA locking_mode = EXCLUSIVE; PRAGMA synchronous = FULL;"
+                   "PRAGMA foreign_keys = ON; BEGIN EXCLUSIVE; COMMIT;",
                    error) &&
            check_integrity(db, path, error) && make_current(db, path, error);
+}
+
+/*
+ * It changes the file, so it comes when that is known to be ours. Where there is no room for the
+ * log, or the file system cannot have it, SQLite keeps its rollback journal, which is as durable.
+ */
+static void use_log(sqlite3 *db)
+{
+    sqlite3_exec(db, "PRAGMA journal_mode = WAL;", NULL, NULL, NULL);
 }
 
 sqlite3 *database_open(const char *path, GError **error)
@@ -241,8 +249,10 @@ sqlite3 *database_open(const char *path, GError **error)
         return NULL;
     if (sqlite3_open_v2(path, &db, SQLITE_OPEN_READWRITE, NULL) != SQLITE_OK)
         database_fail(db, path, error);
-    else if (set_up(db, path, error))
+    else if (set_up(db, path, error)) {
+        use_log(db);
         return db;
+    }
     sqlite3_close(db);
     return NULL;
 }

@@ -540,7 +540,7 @@ static void assert_files(Fixture *fixture, const char *expected)
     g_autoptr(GDir) folder = g_dir_open(fixture->folder, 0, NULL);
     const char *name;
     while ((name = g_dir_read_name(folder)) != NULL)
-        if (strcmp(name, "db-journal") != 0)
+        if (strcmp(name, "db-wal") != 0)
             g_ptr_array_add(names, g_strdup(name));
     g_ptr_array_sort(names, compare_names);
     g_ptr_array_add(names, NULL);
