@@ -69,6 +69,10 @@ typedef enum {
     X(HOST, "HOST_FAILED", PARTLY, "libxl, xenstore or the hypervisor failed")                     \
     X(STORE, "STORE_FAILED", REFUSED, "the database cannot be read or written")                    \
     X(LOCKED, "DAEMON_RUNNING", REFUSED, "another daemon owns this host's groups")                 \
+    X(IMAGE, "IMAGE_INVALID", REFUSED, "a file is not a group image, or is damaged")               \
+    X(IMAGE_VERSION, "IMAGE_VERSION", REFUSED, "an image was made by a newer domgrp")              \
+    X(IMAGE_USED, "IMAGE_USED", REFUSED, "an image's members have run since it was made")          \
+    X(SNAPSHOT, "SNAPSHOT_FAILED", PARTLY, "a group's snapshot command failed")                    \
     X(DAEMON, "DAEMON_UNREACHABLE", DAEMON, "domgrpd does not run or broke off")
 
 typedef enum {

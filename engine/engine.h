@@ -26,24 +26,26 @@ typedef struct Operation Operation;
 
 /* X(enumerator, name): the names are part of the API. */
 #define GROUP_STATES(X)                                                                            \
-    X(STOPPED, "stopped")   /* no member runs */                                                   \
-    X(STARTING, "starting") /* an operation brings members up */                                   \
-    X(STOPPING, "stopping") /* an operation takes members down */                                  \
-    X(RUNNING, "running")   /* every member runs */                                                \
-    X(PARTIAL, "partial")   /* some members run */                                                 \
-    X(PAUSED, "paused")     /* the group is paused */                                              \
-    X(FAILED, "failed")     /* its members failed too often: it waits for an operator */           \
-    X(DEFAULT, "default")   /* a default group, which has no state */
+    X(STOPPED, "stopped")     /* no member runs */                                                 \
+    X(STARTING, "starting")   /* an operation brings members up */                                 \
+    X(STOPPING, "stopping")   /* an operation takes members down */                                \
+    X(RUNNING, "running")     /* every member runs */                                              \
+    X(PARTIAL, "partial")     /* some members run */                                               \
+    X(PAUSED, "paused")       /* the group is paused */                                            \
+    X(SUSPENDED, "suspended") /* its members' memory is in the daemon's storage */                 \
+    X(FAILED, "failed")       /* its members failed too often: it waits for an operator */         \
+    X(DEFAULT, "default")     /* a default group, which has no state */
 
 #define MEMBER_STATES(X)                                                                           \
     X(STOPPED, "stopped")                                                                          \
     X(STARTING, "starting") /* its domain is being built */                                        \
     X(RUNNING, "running")                                                                          \
-    X(PAUSED, "paused")     /* by its group or by a toolstack */                                   \
-    X(STOPPING, "stopping") /* asked to shut down, or being destroyed */                           \
-    X(SHUTDOWN, "shutdown") /* its guest has ended, its domain is still there */                   \
-    X(CRASHED, "crashed")   /* likewise, by a crash */                                             \
-    X(AWAY, "away")         /* a toolstack took its domain away */
+    X(PAUSED, "paused")       /* by its group or by a toolstack */                                 \
+    X(STOPPING, "stopping")   /* asked to shut down, or being destroyed */                         \
+    X(SUSPENDED, "suspended") /* its guest stands still, its domain is still there */              \
+    X(SHUTDOWN, "shutdown")   /* its guest has ended, its domain is still there */                 \
+    X(CRASHED, "crashed")     /* likewise, by a crash */                                           \
+    X(AWAY, "away")           /* a toolstack took its domain away */
 
 #define OPERATION_KINDS(X)                                                                         \
     X(CREATE, "create")                                                                            \
@@ -54,7 +56,12 @@ typedef struct Operation Operation;
     X(DELETE, "delete")                                                                            \
     X(PAUSE, "pause")                                                                              \
     X(UNPAUSE, "unpause")                                                                          \
-    X(JOIN, "join")
+    X(JOIN, "join")                                                                                \
+    X(SAVE, "save")       /* into a file; the group is stopped then */                             \
+    X(RESTORE, "restore") /* from a file */                                                        \
+    X(SUSPEND, "suspend") /* likewise, into and out of the daemon's own storage */                 \
+    X(RESUME, "resume")                                                                            \
+    X(CHECKPOINT, "checkpoint") /* into a file; the group runs on */
 
 /* What became of one member in one operation. */
 #define OUTCOMES(X)                                                                                \
@@ -121,6 +128,7 @@ typedef struct {
     gboolean probing;    /* it is the probe that seen speaks of */
     guint tier;          /* of the order, the first is 1; as an operation in this direction goes */
     const char *ready;   /* the probe that this operation waits for; NULL: none */
+    gint64 still_us;     /* how long it has stood still for an image; 0: it has not */
     const GError *error; /* why it failed, or NULL */
 } OperationMember;
 
@@ -141,6 +149,10 @@ typedef struct {
     const GError *error;      /* NULL while it runs and when it succeeded */
     const GPtrArray *members; /* of OperationMember */
     HostPause pause;          /* of PAUSE, once it is done */
+    const char *image_path;   /* of what works on an image; NULL */
+    HostImageProgress image;  /* likewise */
+    gint64 cut_us; /* of SAVE, SUSPEND, CHECKPOINT: from the first member's standing still to the
+                    * last's; 0 until then */
 } OperationInfo;
 
 /* -- the engine -- */
@@ -210,14 +222,29 @@ typedef struct {
     DomgrpPolicy policy; /* CREATE, START, SHUTDOWN, REBOOT, DESTROY; DEFAULT: the group's */
     gboolean wait;       /* for the operations that run on the group, instead of being refused */
     gboolean dry_run;    /* check, plan, and change nothing */
+
+    /* -- SAVE, RESTORE, CHECKPOINT, SUSPEND, RESUME -- */
+    const char *path;        /* of the image, absolute; SUSPEND and RESUME have their own */
+    gboolean ordered;        /* SAVE, SUSPEND, CHECKPOINT: members stop in reverse order */
+    gboolean live;           /* CHECKPOINT: most of the memory is saved while the group runs */
+    gboolean fast;           /* little time rather than a small image */
+    gboolean disks_reverted; /* RESTORE: the disks are as they were when the image was made */
+    const char *map;         /* RESTORE: text of a map file, for a copy (domgrp-map(5)); NULL */
 } EngineOptions;
 
 /* Defines a group and starts it; if anything fails, neither is left behind. */
 Operation *engine_create(Engine *engine, const EngineDefinition *definition,
                          const EngineOptions *options, GError **error);
-/* START, SHUTDOWN, REBOOT, DESTROY, DELETE, PAUSE, UNPAUSE. @options may be NULL. */
+/* START, SHUTDOWN, REBOOT, DESTROY, DELETE, PAUSE, UNPAUSE, SAVE, SUSPEND, RESUME, CHECKPOINT.
+ * @options may be NULL where no path is needed. */
 Operation *engine_operate(Engine *engine, OperationKind kind, const char *group,
                           const EngineOptions *options, GError **error);
+/*
+ * Restores the group in the image at @options->path. It may be defined here, stopped, or unknown;
+ * it is refused if it is not the same, if the image is used, or the group has run since, unless
+ * @options->disks_reverted.
+ */
+Operation *engine_restore(Engine *engine, const EngineOptions *options, GError **error);
 /* Moves the running domain @domain (name, domid or UUID) into @group, for good. */
 Operation *engine_join(Engine *engine, const char *group, const char *domain,
                        const EngineOptions *options, GError **error);

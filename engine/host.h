@@ -119,6 +119,55 @@ typedef struct {
 
 typedef enum { HOST_SHUTDOWN_POWEROFF, HOST_SHUTDOWN_REBOOT } HostShutdown;
 
+/*
+ * An image: one file that holds a group, its members' configurations and
+ * their memory (docs/group-image.md). The handle is the host's; it lives
+ * from image_create() or image_open() to image_close().
+ */
+typedef struct HostImage HostImage;
+
+/* How an image is written. */
+typedef struct {
+    char uuid[DOMGRP_UUID_TEXT]; /* the image's own: whoever finds the file can tell which it is */
+    const char *path;            /* absolute; nothing is there before image_finish() */
+    const char *group_uuid;
+    const char *group_name;
+    const char *text; /* the group, in the engine's own words: what image_open() gives back */
+    gboolean fast;    /* little time rather than a small file */
+    guint n_members;
+    const HostConfig *const *members; /* in the order of the group file */
+} HostImageSpec;
+
+/* What is in an image. */
+typedef struct {
+    char uuid[DOMGRP_UUID_TEXT];
+    char group_uuid[DOMGRP_UUID_TEXT];
+    char *group_name;
+    char *text;
+    gboolean used;    /* its members have run since: its memory is older than their disks */
+    GPtrArray *disks; /* of char *: what the snapshot command printed, a line each; may be empty */
+    GPtrArray *members; /* of HostConfig, in the order of the group file */
+} HostImageInfo;
+
+void host_image_info_free(HostImageInfo *info);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(HostImageInfo, host_image_info_free)
+
+/* How far an image has come; all of it grows only. */
+typedef struct {
+    guint64 memory_bytes; /* of the members' streams, so far */
+    guint64 total_bytes;  /* about what they will come to; 0: not known */
+    guint64 file_bytes;   /* of the image, so far */
+} HostImageProgress;
+
+/* What a copy of a member is to be called, and to have in place of what the original has. */
+typedef struct {
+    const char *name;
+    const char *uuid;
+    const char *const
+        *macs; /* new MAC addresses, in the order of its interfaces; NULL at the end */
+    const char *const *disks; /* "OLD=NEW" targets; NULL at the end */
+} HostConfigMap;
+
 /* One look at whether a member is ready. */
 typedef struct {
     const DomgrpProbe *probe; /* TCP, XENSTORE or EXEC; copied */
@@ -134,6 +183,9 @@ typedef void (*HostDone)(gpointer data, const GError *error);
 typedef void (*HostCreated)(gpointer data, guint32 domid, const GError *error);
 /* @config is the callee's to free, NULL on failure. */
 typedef void (*HostConfigured)(gpointer data, HostConfig *config, const GError *error);
+/* @image is the callee's to close, NULL on failure; @info is the caller's. */
+typedef void (*HostImageOpened)(gpointer data, HostImage *image, const HostImageInfo *info,
+                                const GError *error);
 typedef void (*HostTimeout)(gpointer data);
 /* Something about domains may have changed: ask domains(). */
 typedef void (*HostChanged)(gpointer data);
@@ -218,6 +270,67 @@ typedef struct {
                    gpointer data);
     /* Its callback does not come any more; what it began is ended. */
     void (*probe_cancel)(Host *host, guint handle);
+
+    /*
+     * -- images, asynchronous. Writing one: image_create(), image_suspend() for each member,
+     * image_snapshot() if wanted, image_save() for each member, image_finish(), image_close().
+     * Any of them may fail; then domain_resume() for whatever stands still, and image_close() --
+     */
+    /* Begins an image beside its path, under no name or one that says it is unfinished. FILE if
+     * something is at the path, or it cannot be written there. */
+    void (*image_create)(Host *host, const HostImageSpec *spec, HostImageOpened done,
+                         gpointer data);
+    /*
+     * Asks the guest of @domid to suspend and begins its stream; done when it stands still and none
+     * of its memory is in the image yet. @live: most of its memory is, sent while it ran, and it
+     * stands still for the rest. It fails when the guest has not suspended in time; such a guest
+     * may still do so later, and domains() shows it then (HOST_REASON_SUSPEND).
+     */
+    void (*image_suspend)(Host *host, HostImage *image, guint32 domid, const char *uuid,
+                          gboolean live, HostDone done, gpointer data);
+    /* Runs @command (/bin/sh -c) while the group stands still, with its names in the environment;
+     * what it prints is kept in the image, at most 64 KiB. Fails as the command does. */
+    void (*image_snapshot)(Host *host, HostImage *image, const char *command, HostDone done,
+                           gpointer data);
+    /* The rest of what image_suspend() began; done when all of it was given to the file. */
+    void (*image_save)(Host *host, HostImage *image, guint32 domid, const char *uuid, HostDone done,
+                       gpointer data);
+    /* Ends the file, syncs it, gives it its name and syncs that: when it is done, the image is
+     * there whatever happens next. After a failure nothing is under the name. */
+    void (*image_finish)(Host *host, HostImage *image, HostDone done, gpointer data);
+    /* Lets a suspended domain go on from where it stands. No error if it does not stand still. */
+    void (*domain_resume)(Host *host, guint32 domid, const char *uuid, HostDone done,
+                          gpointer data);
+
+    /*
+     * -- Reading one: image_open(), image_restore() for each member, image_use() before the first
+     * is let run, image_close() --
+     */
+    /* Opens the image at @path and checks all that it says of itself but the members' memory. */
+    void (*image_open)(Host *host, const char *path, HostImageOpened done, gpointer data);
+    /*
+     * Builds the member @member_uuid of the image, paused, as domain_create() builds one: with the
+     * configuration @json and @record. Done when all of its memory was read and found as it was
+     * written; else no domain is left.
+     */
+    void (*image_restore)(Host *host, HostImage *image, const char *member_uuid, const char *json,
+                          const HostRecord *record, HostCreated done, gpointer data);
+    /* Marks the image used, durably. No error if it is. */
+    void (*image_use)(Host *host, HostImage *image, HostDone done, gpointer data);
+
+    /* How far it has come; synchronous. */
+    void (*image_progress)(Host *host, const HostImage *image, HostImageProgress *ret_progress);
+    /* Breaks off what runs on the image: those calls end soon, with CANCELLED; synchronous. */
+    void (*image_cancel)(Host *host, HostImage *image);
+    /* Frees @image and what is unfinished of it; no call on it may be under way; synchronous. */
+    void (*image_close)(Host *host, HostImage *image);
+    /* Removes the file at @path, durably, if it is the image @image_uuid or is unfinished; no error
+     * if there is none or another one. */
+    void (*image_remove)(Host *host, const char *path, const char *image_uuid, HostDone done,
+                         gpointer data);
+    /* @json changed as @map says, synchronous; VALUE if it names what is not there. */
+    gboolean (*config_map)(Host *host, const char *json, const HostConfigMap *map,
+                           HostConfig **ret_config, GError **error);
 
     /* -- xenstore records, asynchronous -- */
     /* Writes /domgrp/<uuid> and the directories of the @domids that are its running members. */
