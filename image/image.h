@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * libdomgrp-image: a group image, one file or stream that holds a group, its
+ * members' configurations and their memory. docs/group-image.md specifies
+ * the format; this library writes, reads, verifies and takes apart images,
+ * and needs neither Xen nor the daemon.
+ *
+ * What a member's stream holds is what `xl save` writes: xl's header and
+ * configuration, then libxl's stream with libxc's in it (Xen:
+ * docs/specs/libxl-migration-stream.pandoc, libxc-migration-stream.pandoc). It is
+ * parsed down to single pages: a page that is equal to an earlier one of any
+ * member is stored as its number, a zero page as nothing, and the others are
+ * compressed in batches. Whatever is not understood passes through. Reading
+ * gives back the bytes that were written, all of them, or fails.
+ *
+ * Threads: a writer, and a reader, belong to one thread at a time. Both block
+ * on their file descriptors.
+ *
+ * Errors are DOMGRP_ERROR: IMAGE (not an image, or damaged: what and where),
+ * IMAGE_VERSION, FILE (reading or writing failed: errno's words), VALUE, CANCELLED.
+ */
+#ifndef DOMGRP_IMAGE_H
+#define DOMGRP_IMAGE_H
+
+#include "domgrp-error.h"
+#include "domgrp-name.h"
+
+#include <gio/gio.h>
+
+G_BEGIN_DECLS
+
+#define IMAGE_MAX_MEMBERS 1024
+#define IMAGE_MAX_TEXT (16 * 1024 * 1024) /* the longest text of a group or a member, in bytes */
+
+/* -- what is in an image; the names and texts are owned by the struct -- */
+
+typedef struct {
+    char uuid[DOMGRP_UUID_TEXT];
+    char *name;
+    char *json;        /* libxl's configuration of the domain, as its saver had it */
+    guint64 bytes;     /* of its stream, xl's header included */
+    guint64 pages;     /* that its stream has */
+    guint64 zero;      /* of these: zero pages, */
+    guint64 own_equal; /* equal to an earlier one of its own, */
+    guint64 shared;    /* equal to one of a member before it, */
+    guint64 distinct;  /* stored for it */
+    guint64 other;     /* bytes of its stream that are not pages */
+} ImageMember;
+
+typedef struct {
+    guint32 version;
+    char uuid[DOMGRP_UUID_TEXT]; /* the image's own */
+    char group_uuid[DOMGRP_UUID_TEXT];
+    char *group_name;
+    char *text;         /* the group as the engine wrote it; "" in an image of packed files */
+    char *disks;        /* what the snapshot command printed; "" */
+    gint64 created_us;  /* wall clock, since 1970 */
+    gboolean used;      /* its members have run since */
+    gboolean complete;  /* it has its index and its end */
+    guint64 file_bytes; /* of the image */
+    guint64 page_bytes; /* of that: pages, compressed */
+    GPtrArray *members; /* of ImageMember */
+} ImageInfo;
+
+void image_info_free(ImageInfo *info);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(ImageInfo, image_info_free)
+
+/* -- writing: forward only, so @fd may be a pipe -- */
+
+typedef struct ImageWriter ImageWriter;
+
+typedef enum {
+    IMAGE_SMALL, /* the default: smaller than `zstd -1 --long` of the same streams, and faster */
+    IMAGE_FAST,  /* little processor time */
+} ImageEffort;
+
+typedef struct {
+    char uuid[DOMGRP_UUID_TEXT]; /* "": a new one */
+    const char *group_uuid;      /* "" or NULL: a new one */
+    const char *group_name;
+    const char *text; /* may be NULL */
+    ImageEffort effort;
+} ImageSpec;
+
+/* Begins an image on @fd, which it borrows. */
+ImageWriter *image_writer_new(int fd, const ImageSpec *spec, GError **error);
+/*
+ * Adds a member, whose number is written to *@ret_member: 0, 1... The streams of several members
+ * may be written in turns; what is shared is found either way. NULL @json: a stream that begins
+ * with xl's header brings its own (what `xl save` wrote); else the writer makes that header of it.
+ */
+gboolean image_writer_member(ImageWriter *writer, const char *uuid, const char *name,
+                             const char *json, guint *ret_member, GError **error);
+/* Adds the next @length bytes of a member's stream, as they come. After an error the writer can
+ * only be freed. */
+gboolean image_writer_write(ImageWriter *writer, guint member, const void *bytes, gsize length,
+                            GError **error);
+/* TRUE from the moment when the member's stream has come to its first page. */
+gboolean image_writer_at_pages(const ImageWriter *writer, guint member);
+/* The member's stream is over; IMAGE if it ends where such a stream cannot end. */
+gboolean image_writer_end(ImageWriter *writer, guint member, GError **error);
+/* Keeps what a snapshot command printed. */
+gboolean image_writer_disks(ImageWriter *writer, const char *disks, GError **error);
+/* Writes what is left, the index and the end. Does not sync. */
+gboolean image_writer_finish(ImageWriter *writer, GError **error);
+/* Bytes taken in and written out so far; from any thread. */
+void image_writer_progress(const ImageWriter *writer, guint64 *ret_in, guint64 *ret_out);
+void image_writer_free(ImageWriter *writer);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(ImageWriter, image_writer_free)
+
+/* -- reading -- */
+
+typedef struct ImageReader ImageReader;
+
+/* Takes a piece of a member's stream; FALSE ends the reading with @error. */
+typedef gboolean (*ImageSink)(gpointer data, const void *bytes, gsize length, GError **error);
+
+/*
+ * Opens the image on @fd, which it borrows and moves about in. An image whose end is missing is
+ * IMAGE, unless @damaged: then what is there can be read. An @fd that cannot seek is copied to an
+ * unnamed file in @spool (NULL: where temporary files go) as it is read.
+ */
+ImageReader *image_reader_new(int fd, gboolean damaged, const char *spool, GError **error);
+/* Borrowed. Where @damaged and there is no index, the counts are of what was found. */
+const ImageInfo *image_reader_info(const ImageReader *reader);
+/*
+ * Gives @sink the stream of @member, in order and whole. Every byte was checked when it returns
+ * TRUE, against the sum of the whole stream too; until then what @sink had may be wrong in its last
+ * part. @cancellable may be NULL.
+ */
+gboolean image_reader_stream(ImageReader *reader, guint member, ImageSink sink, gpointer data,
+                             GCancellable *cancellable, GError **error);
+/* Reads and checks everything, as far as it can; @ret_broken, which may be NULL, gets the numbers
+ * of members that cannot be read (an array of guint). */
+gboolean image_reader_verify(ImageReader *reader, GCancellable *cancellable, GArray **ret_broken,
+                             GError **error);
+/* Bytes of the image read so far; from any thread. */
+guint64 image_reader_progress(const ImageReader *reader);
+void image_reader_free(ImageReader *reader);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(ImageReader, image_reader_free)
+
+/* Marks the image on @fd, which can be written, used, and syncs that. No error if it is. */
+gboolean image_mark_used(int fd, GError **error);
+/* Reads only the front of @fd: which image it is. IMAGE if it is none. */
+gboolean image_identify(int fd, char ret_uuid[DOMGRP_UUID_TEXT], GError **error);
+
+G_END_DECLS
+
+#endif
