@@ -10,6 +10,7 @@ import ctypes
 import os
 import queue
 import re
+import shutil
 import signal
 import socket
 import struct
@@ -359,6 +360,17 @@ class Host(Commands):
         except subprocess.TimeoutExpired:
             pass
         self.power_off()
+
+    def copy_from_disk(self, source, target):
+        """Copies a file out of the disk of a host that was shut down: much faster than get(). source: its path on the
+        disk, which dom0 has on /mnt."""
+        debugfs = shutil.which("debugfs") or "/sbin/debugfs"
+        if os.path.exists(target):
+            os.unlink(target)
+        result = subprocess.run([debugfs, "-R", "dump %s %s" % (source, target), self.disk], stdout=subprocess.DEVNULL,
+                                stderr=subprocess.PIPE, text=True)
+        if not os.path.exists(target) or os.path.getsize(target) == 0:
+            raise LabError("%s: its disk has no %s: %s" % (self.name, source, result.stderr.strip()))
 
     def xen_log(self):
         with open(self.log, errors="replace") as file:
