@@ -14,10 +14,11 @@
  * gives back the bytes that were written, all of them, or fails.
  *
  * Threads: a writer, and a reader, belong to one thread at a time. Both block
- * on their file descriptors.
+ * on their file descriptors. Readers do not move a file descriptor that can seek, so
+ * that several may read one at the same time.
  *
  * Errors are DOMGRP_ERROR: IMAGE (not an image, or damaged: what and where),
- * IMAGE_VERSION, FILE (reading or writing failed: errno's words), VALUE, CANCELLED.
+ * IMAGE_VERSION, FILE (reading or writing failed: errno's words), VALUE, MEMORY, CANCELLED.
  */
 #ifndef DOMGRP_IMAGE_H
 #define DOMGRP_IMAGE_H
@@ -37,12 +38,13 @@ G_BEGIN_DECLS
 typedef struct {
     char uuid[DOMGRP_UUID_TEXT];
     char *name;
-    char *json;        /* libxl's configuration of the domain, as its saver had it */
+    char *json;        /* libxl's configuration of the domain; "" if its stream has none */
+    gsize front;       /* bytes of the stream before libxl's: xl's header and that configuration */
     guint64 bytes;     /* of its stream, xl's header included */
     guint64 pages;     /* that its stream has */
     guint64 zero;      /* of these: zero pages, */
-    guint64 own_equal; /* equal to an earlier one of its own, */
-    guint64 shared;    /* equal to one of a member before it, */
+    guint64 own_equal; /* equal to one that it was the first to have, */
+    guint64 shared;    /* equal to one that another member was the first to have, */
     guint64 distinct;  /* stored for it */
     guint64 other;     /* bytes of its stream that are not pages */
 } ImageMember;
@@ -97,7 +99,10 @@ gboolean image_writer_write(ImageWriter *writer, guint member, const void *bytes
                             GError **error);
 /* TRUE from the moment when the member's stream has come to its first page. */
 gboolean image_writer_at_pages(const ImageWriter *writer, guint member);
-/* The member's stream is over; IMAGE if it ends where such a stream cannot end. */
+/*
+ * The member's stream is over; IMAGE if it ends where such a stream cannot end. The member then
+ * is in the image as far as it came, and the image can be finished.
+ */
 gboolean image_writer_end(ImageWriter *writer, guint member, GError **error);
 /* Keeps what a snapshot command printed. */
 gboolean image_writer_disks(ImageWriter *writer, const char *disks, GError **error);
@@ -116,9 +121,10 @@ typedef struct ImageReader ImageReader;
 typedef gboolean (*ImageSink)(gpointer data, const void *bytes, gsize length, GError **error);
 
 /*
- * Opens the image on @fd, which it borrows and moves about in. An image whose end is missing is
- * IMAGE, unless @damaged: then what is there can be read. An @fd that cannot seek is copied to an
- * unnamed file in @spool (NULL: where temporary files go) as it is read.
+ * Opens the image on @fd, which it borrows. An image whose end is missing is IMAGE, unless
+ * @damaged: then what is there can be read, up to the first hole in a member's stream. An @fd that
+ * cannot seek is copied to an unnamed file in @spool (NULL: where temporary files go) as it is
+ * read.
  */
 ImageReader *image_reader_new(int fd, gboolean damaged, const char *spool, GError **error);
 /* Borrowed. Where @damaged and there is no index, the counts are of what was found. */
@@ -126,7 +132,7 @@ const ImageInfo *image_reader_info(const ImageReader *reader);
 /*
  * Gives @sink the stream of @member, in order and whole. Every byte was checked when it returns
  * TRUE, against the sum of the whole stream too; until then what @sink had may be wrong in its last
- * part. @cancellable may be NULL.
+ * part. @sink (all is checked but goes nowhere) and @cancellable may be NULL.
  */
 gboolean image_reader_stream(ImageReader *reader, guint member, ImageSink sink, gpointer data,
                              GCancellable *cancellable, GError **error);
@@ -134,11 +140,19 @@ gboolean image_reader_stream(ImageReader *reader, guint member, ImageSink sink, 
  * of members that cannot be read (an array of guint). */
 gboolean image_reader_verify(ImageReader *reader, GCancellable *cancellable, GArray **ret_broken,
                              GError **error);
-/* Bytes of the image read so far; from any thread. */
+/* Bytes of the image that were read so far, each counted once; from any thread. */
 guint64 image_reader_progress(const ImageReader *reader);
 void image_reader_free(ImageReader *reader);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(ImageReader, image_reader_free)
 
+/* -- without reading all of it -- */
+
+/*
+ * What xl put in front of libxl's stream in the file of `xl save` that begins with @bytes: how long
+ * that is, and the configuration, NULL if that is not JSON. FALSE if it is no such file, or longer
+ * than @length. @ret_json may be NULL.
+ */
+gboolean image_xl_front(const void *bytes, gsize length, gsize *ret_front, char **ret_json);
 /* Marks the image on @fd, which can be written, used, and syncs that. No error if it is. */
 gboolean image_mark_used(int fd, GError **error);
 /* Reads only the front of @fd: which image it is. IMAGE if it is none. */

@@ -14,13 +14,14 @@ MAY_SEE = {
     "common": set(),
     "xendomgrp": {"hypervisor"},
     "groupfile": {"common"},
+    "image": {"common"},
     "engine": {"common"},
     "host/sim": {"common", "engine"},
-    "host/xen": {"common", "engine", "xendomgrp"},
+    "host/xen": {"common", "engine", "image", "xendomgrp"},
     "store": {"common", "engine"},
     "lib": {"common", "groupfile"},
-    "cli": {"common", "lib"},
-    "daemon": {"common", "engine", "groupfile", "host/xen", "store"},
+    "cli": {"common", "image", "lib"},
+    "daemon": {"common", "engine", "groupfile", "host/xen", "image", "store"},
 }
 
 # System headers that only these parts may include.
@@ -29,6 +30,7 @@ FOREIGN = {
     r"libxlutil\.h": {"groupfile"},
     r"xencall\.h|xentoollog\.h|xen/.*": {"xendomgrp", "host/xen"},
     r"sqlite3\.h": {"store"},
+    r"zstd\.h|xxh\w+\.h|openssl/.*": {"image"},
     r"libsoup/.*": {"daemon", "lib"},
 }
 

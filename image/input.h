@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The reading end of an image: where its blocks are, and a block's payload with
+ * everything about it checked. What does not allow seeking is copied first.
+ */
+#ifndef IMAGE_INPUT_H
+#define IMAGE_INPUT_H
+
+#include "codec.h"
+#include "format.h"
+
+typedef struct {
+    BlockEntry entry;
+    guint32 seq;
+    gboolean seen; /* it was read and found good */
+} Block;
+
+typedef struct {
+    int fd;
+    int spool; /* the copy, or -1 */
+    guint64 size;
+    ImageFront front;
+    MarkState mark;
+    guint64 seed;
+    ImageEnd end;
+    gboolean complete; /* the index and the end are there */
+    GArray *blocks;    /* of Block, in the file's order, without index and end */
+    Codec *codec;
+    guint8 *packed;
+    gsize room;
+    guint64 progress; /* bytes of blocks seen; atomic, since others look */
+} Input;
+
+typedef struct {
+    guint8 *bytes;
+    gsize length;
+    gsize room;
+} Buffer;
+
+void buffer_clear(Buffer *buffer);
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Buffer, buffer_clear)
+
+/* Finds out what the image is and where its blocks are; clear @input in any case. */
+gboolean input_open(Input *input, int fd, gboolean damaged, const char *spool, GError **error);
+void input_clear(Input *input);
+/* The payload of @block, unpacked. */
+gboolean input_read(Input *input, Block *block, Buffer *payload, GError **error);
+/* Reads the front of an image, and no more. */
+gboolean input_front(int fd, ImageFront *ret_front, MarkState *ret_mark, GError **error);
+
+#endif

@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Blocks to a file or a pipe. */
+#include "output.h"
+
+#include <errno.h>
+
+#define INDEX_ENTRIES 16384u /* in a block */
+
+static gboolean write_all(Output *output, const guint8 *bytes, gsize length, GError **error)
+{
+    while (length > 0) {
+        gssize n = output->write(output->data, bytes, length);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0) {
+            int why = n < 0 ? errno : ENOSPC;
+            g_set_error(error, DOMGRP_ERROR, DOMGRP_ERROR_FILE,
+                        "the image cannot be written after %" G_GUINT64_FORMAT " bytes: %s",
+                        output->offset, g_strerror(why));
+            return FALSE;
+        }
+        bytes += n;
+        length -= (gsize)n;
+        __atomic_store_n(&output->offset, output->offset + (guint64)n, __ATOMIC_RELAXED);
+    }
+    return TRUE;
+}
+
+gboolean output_init(Output *output, OutputWrite write, gpointer data, Codec *codec,
+                     const ImageFront *front, GError **error)
+{
+    guint8 bytes[FORMAT_BLOCKS] = {0};
+
+    *output = (Output){.write = write,
+                       .data = data,
+                       .codec = codec,
+                       .seed = format_seed(front->uuid),
+                       .entries = g_array_new(FALSE, FALSE, sizeof(BlockEntry))};
+    format_put_front(front, bytes);
+    return write_all(output, bytes, sizeof bytes, error);
+}
+
+void output_clear(Output *output)
+{
+    g_clear_pointer(&output->codec, codec_free);
+    g_clear_pointer(&output->entries, g_array_unref);
+    g_clear_pointer(&output->buffer, g_free);
+}
+
+static void make_room(Output *output, gsize length)
+{
+    gsize room = FORMAT_HEADER + MAX(codec_bound(length), length);
+
+    if (room <= output->room)
+        return;
+    g_free(output->buffer);
+    output->buffer = g_malloc(room);
+    output->room = room;
+}
+
+static gsize pack(Output *output, BlockType type, const guint8 *payload, gsize length)
+{
+    guint8 *packed = output->buffer + FORMAT_HEADER;
+    CodecUse use = type == BLOCK_PAGES ? CODEC_PAGES : CODEC_TEXT;
+    gsize n = type != BLOCK_END ? codec_pack(output->codec, use, payload, length, packed) : 0;
+
+    if (n == 0 && length > 0)
+        memcpy(packed, payload, length);
+    return n;
+}
+
+gboolean output_block(Output *output, BlockType type, guint32 member, guint64 first, guint32 count,
+                      const guint8 *payload, gsize length, GError **error)
+{
+    if (type < BLOCK_INDEX && output->entries->len >= FORMAT_BLOCKS_MAX) {
+        g_set_error(error, DOMGRP_ERROR, DOMGRP_ERROR_VALUE,
+                    "an image has no more than %u blocks; save fewer members in it",
+                    FORMAT_BLOCKS_MAX);
+        return FALSE;
+    }
+    make_room(output, length);
+    gsize packed = pack(output, type, payload, length);
+    BlockHeader header = {.type = type,
+                          .flags = packed > 0 ? BLOCK_ZSTD : 0,
+                          .seq = output->entries->len,
+                          .member = member,
+                          .raw = (guint32)length,
+                          .stored = (guint32)(packed > 0 ? packed : length),
+                          .count = count,
+                          .first = first};
+    format_put_header(&header, output->buffer + FORMAT_HEADER, output->seed, output->buffer);
+    BlockEntry entry = {.offset = output->offset,
+                        .first = first,
+                        .sum = header.sum,
+                        .member = member,
+                        .count = count,
+                        .stored = header.stored,
+                        .type = header.type,
+                        .flags = header.flags};
+    g_array_append_val(output->entries, entry);
+    return write_all(output, output->buffer, FORMAT_HEADER + header.stored, error);
+}
+
+static gboolean write_index(Output *output, guint entries, GError **error)
+{
+    g_autofree guint8 *bytes = g_malloc((gsize)INDEX_ENTRIES * FORMAT_ENTRY);
+
+    for (guint at = 0; at < entries; at += INDEX_ENTRIES) {
+        guint n = MIN(INDEX_ENTRIES, entries - at);
+        for (guint i = 0; i < n; i++)
+            format_put_entry(&g_array_index(output->entries, BlockEntry, at + i),
+                             bytes + (gsize)i * FORMAT_ENTRY);
+        if (!output_block(output, BLOCK_INDEX, FORMAT_NO_MEMBER, at, n, bytes,
+                          (gsize)n * FORMAT_ENTRY, error))
+            return FALSE;
+    }
+    return TRUE;
+}
+
+gboolean output_end(Output *output, guint32 pages, guint32 members, GError **error)
+{
+    guint entries = output->entries->len;
+    guint8 bytes[FORMAT_END];
+    ImageEnd end = {.index = output->offset,
+                    .entries = entries,
+                    .pages = pages,
+                    .sum = output->seed,
+                    .members = members};
+
+    for (guint i = 0; i < entries; i++)
+        end.sum = format_chain(end.sum, g_array_index(output->entries, BlockEntry, i).sum);
+    if (!write_index(output, entries, error))
+        return FALSE;
+    format_put_end(&end, bytes);
+    return output_block(output, BLOCK_END, FORMAT_NO_MEMBER, 0, 0, bytes, sizeof bytes, error);
+}
+
+guint64 output_written(const Output *output)
+{
+    return __atomic_load_n(&output->offset, __ATOMIC_RELAXED);
+}
