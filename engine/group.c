@@ -256,7 +256,7 @@ gboolean member_store_owner(MemberNode *member, gboolean owned, guint32 domid, G
     Journal *journal = member->group->engine->journal;
     if (member->owned == owned && member->owned_domid == domid && !member->owner_doubt)
         return TRUE;
-    JournalOwner owner = {.ours = owned, .domid = domid};
+    JournalOwner owner = {.ours = owned, .domid = domid, .suspend_domid = HOST_DOMID_NONE};
     memcpy(owner.member_uuid, member->shown.uuid, sizeof owner.member_uuid);
     member->owner_doubt = TRUE;
     if (!journal->ops->members_put_owner(journal, member->group->uuid, &owner, 1, error))

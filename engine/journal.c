@@ -8,6 +8,7 @@ JournalMember *journal_member_new(void)
 {
     JournalMember *member = g_new0(JournalMember, 1);
     member->domid = HOST_DOMID_NONE;
+    member->suspend_domid = HOST_DOMID_NONE;
     return member;
 }
 
@@ -34,6 +35,7 @@ void journal_group_free(JournalGroup *group)
     g_free(group->name);
     g_free(group->text);
     g_free(group->settings);
+    g_free(group->image_path);
     g_ptr_array_unref(group->members);
     g_free(group);
 }
@@ -44,6 +46,7 @@ JournalGroup *journal_group_copy(const JournalGroup *from)
     group->name = g_strdup(from->name);
     group->text = g_strdup(from->text);
     group->settings = g_strdup(from->settings);
+    group->image_path = g_strdup(from->image_path);
     group->members = g_ptr_array_new_with_free_func((GDestroyNotify)journal_member_free);
     for (guint i = 0; i < from->members->len; i++) {
         JournalMember *member = g_memdup2(from->members->pdata[i], sizeof *member);
@@ -86,6 +89,8 @@ JournalOperation *journal_operation_copy(const JournalOperation *from)
     operation->kind = g_strdup(from->kind);
     operation->policy = g_strdup(from->policy);
     operation->options = g_strdup(from->options);
+    operation->image_path = g_strdup(from->image_path);
+    operation->stage = g_strdup(from->stage);
     operation->error_name = g_strdup(from->error_name);
     operation->error_message = g_strdup(from->error_message);
     operation->members =
@@ -108,6 +113,8 @@ void journal_operation_free(JournalOperation *operation)
     g_free(operation->kind);
     g_free(operation->policy);
     g_free(operation->options);
+    g_free(operation->image_path);
+    g_free(operation->stage);
     g_ptr_array_unref(operation->members);
     g_free(operation->error_name);
     g_free(operation->error_message);

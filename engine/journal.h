@@ -22,16 +22,19 @@ typedef struct Journal Journal;
 typedef struct {
     char uuid[DOMGRP_UUID_TEXT];
     char *name;
-    char *json;    /* libxl's configuration, complete */
-    gboolean ours; /* the daemon created its present domain and acts when it ends */
-    guint32 domid; /* the domain that "ours" speaks of, HOST_DOMID_NONE if none */
+    char *json;            /* libxl's configuration, complete */
+    gboolean ours;         /* the daemon created its present domain and acts when it ends */
+    guint32 domid;         /* the domain that "ours" speaks of, HOST_DOMID_NONE if none */
+    guint32 suspend_domid; /* the domain that was asked to suspend for an image which does not hold
+                              it yet, and has not gone on since; HOST_DOMID_NONE if none */
 } JournalMember;
 
-/* A member's ours and domid by themselves. */
+/* What a member's domain is to the daemon, by itself. */
 typedef struct {
     char member_uuid[DOMGRP_UUID_TEXT];
     gboolean ours;
     guint32 domid;
+    guint32 suspend_domid;
 } JournalOwner;
 
 /* A group as it is kept. */
@@ -43,8 +46,11 @@ typedef struct {
     char *settings;  /* domgrp_settings_to_text() of its present members; NULL is "" */
     gboolean paused; /* paused by an operator */
     gboolean failed; /* members failed too often: it waits for an operator */
-    char boot_id[DOMGRP_UUID_TEXT]; /* the boot of which ours, domid, id and paused speak */
-    GPtrArray *members;             /* of JournalMember, in the order of the group file */
+    char boot_id[DOMGRP_UUID_TEXT];    /* the boot of which ours, domid, id and paused speak */
+    char image_uuid[DOMGRP_UUID_TEXT]; /* the image that holds the group's state; "": none does */
+    char *image_path;   /* of that image, if it is in the daemon's own storage; NULL */
+    gboolean image_old; /* members have run since: the image is only to be discarded */
+    GPtrArray *members; /* of JournalMember, in the order of the group file */
 } JournalGroup;
 
 /* A member of an operation: which domain it had when that began, and what became of it. */
@@ -61,7 +67,8 @@ typedef struct {
  *
  * One that was kept by a domgrp without policies is read with policy ""
  * (what its kind does by itself: DOMGRP_POLICY_DEFAULT), boot_id "" (not
- * known), options NULL, began TRUE and no members.
+ * known), options NULL, began TRUE and no members; one by a domgrp without
+ * images with image_uuid "", image_path NULL and stage "".
  */
 typedef struct {
     char uuid[DOMGRP_UUID_TEXT]; /* the operation's own */
@@ -70,8 +77,13 @@ typedef struct {
     char boot_id[DOMGRP_UUID_TEXT]; /* of the host when it began */
     char *kind;                     /* "start", "shutdown"... */
     char *policy;                   /* "rollback", "continue", "stop" */
-    char *options;       /* the engine's own words for how it was asked for; may be NULL */
-    gboolean began;      /* FALSE: it waits for another one to end, and has no members yet */
+    char *options;      /* the engine's own words for how it was asked for; may be NULL */
+    gboolean began;     /* FALSE: it waits for another one to end, and has no members yet */
+    gboolean undoing;   /* it has failed, and what it did is being undone */
+    gboolean by_itself; /* the daemon began it, not a person */
+    char image_uuid[DOMGRP_UUID_TEXT]; /* the image that it works on; "" */
+    char *image_path;                  /* where that is; NULL */
+    char *stage;         /* the engine's own word for how far that has come; "" or NULL: not far */
     GPtrArray *members;  /* of JournalOperationMember, in the order of the group file */
     gint64 began_us;     /* wall clock, since 1970 */
     gint64 ended_us;     /* 0 while it runs */
@@ -101,8 +113,8 @@ typedef struct {
     /* Deleting what is not there is no error. */
     gboolean (*group_delete)(Journal *journal, const char *uuid, GError **error);
     /*
-     * Writes ours and domid of @n_owners members of one group, all or none: the hot path of
-     * start, reboot and destroy. A member that is not there is passed over.
+     * Writes @n_owners members' part of one group, all or none: the hot path of start, reboot and
+     * destroy. A member that is not there is passed over.
      */
     gboolean (*members_put_owner)(Journal *journal, const char *group_uuid,
                                   const JournalOwner *owners, guint n_owners, GError **error);
@@ -111,7 +123,8 @@ typedef struct {
      * ended the oldest beyond a bound are dropped.
      */
     gboolean (*operation_put)(Journal *journal, const JournalOperation *operation, GError **error);
-    /* The newest @limit operations, newest first, an array of JournalOperation. */
+    /* The newest @limit operations and all that have not ended, newest first, an array of
+     * JournalOperation. */
     gboolean (*operations)(Journal *journal, guint limit, GPtrArray **ret_operations,
                            GError **error);
     void (*free)(Journal *journal);

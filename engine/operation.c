@@ -19,10 +19,9 @@ gboolean operation_is_over(const Operation *operation)
 /* How it was asked for, in words that options_read() understands. */
 static char *options_text(const Operation *operation)
 {
-    return g_strdup_printf(
-        "timeout=%u%s%s%s%s", operation->options.timeout_s,
-        operation->options.fallback ? " fallback" : "", operation->by_itself ? " by-itself" : "",
-        operation->resumed ? " resumed" : "", operation->undoing ? " undoing" : "");
+    return g_strdup_printf("timeout=%u%s%s", operation->options.timeout_s,
+                           operation->options.fallback ? " fallback" : "",
+                           operation->resumed ? " resumed" : "");
 }
 
 static void options_read(Operation *operation, const char *text)
@@ -32,7 +31,6 @@ static void options_read(Operation *operation, const char *text)
         if (g_str_has_prefix(*word, "timeout="))
             operation->options.timeout_s = (guint)g_ascii_strtoull(*word + 8, NULL, 10);
         operation->options.fallback |= strcmp(*word, "fallback") == 0;
-        operation->by_itself |= strcmp(*word, "by-itself") == 0;
         operation->resumed |= strcmp(*word, "resumed") == 0;
     }
 }
@@ -80,6 +78,8 @@ gboolean operation_store(Operation *operation, GError **error)
     record->policy = g_strdup(domgrp_policy_name(operation->policy));
     record->options = options_text(operation);
     record->began = !operation->queued;
+    record->undoing = operation->undoing;
+    record->by_itself = operation->by_itself;
     record->began_us = operation->began_us;
     record->ended_us = operation->ended_us;
     if (operation->error != NULL) {
@@ -454,6 +454,7 @@ Operation *operation_new_ended(Engine *engine, const JournalOperation *record)
     operation->ended_us = record->ended_us;
     domgrp_policy_parse(record->policy, &operation->policy, NULL); /* "": its kind's own */
     options_read(operation, record->options);
+    operation->by_itself = record->by_itself;
     if (record->error_name != NULL)
         operation->error = g_error_new_literal(
             DOMGRP_ERROR, (gint)domgrp_error_from_name(record->error_name), record->error_message);

@@ -244,20 +244,10 @@ static void close_lost(Engine *engine, const JournalOperation *record, Operation
         operation_close(engine, record, lost(record));
 }
 
-static gboolean has_option(const JournalOperation *record, const char *word)
-{
-    return record->options != NULL && strstr(record->options, word) != NULL;
-}
-
-static gboolean is_by_itself(const JournalOperation *record)
-{
-    return has_option(record, "by-itself");
-}
-
 /* What the daemon was to do by itself is not forgotten for not having begun. */
 static void settle_queued(Engine *engine, const JournalOperation *record, Group *group)
 {
-    if (group != NULL && is_by_itself(record))
+    if (group != NULL && record->by_itself)
         operation_requeue(engine, record, group);
     else
         operation_close(engine, record, interrupted(record, " before it began"));
@@ -266,7 +256,6 @@ static void settle_queued(Engine *engine, const JournalOperation *record, Group 
 static void close_cut_off(Engine *engine, const JournalOperation *record, OperationKind kind,
                           Group *group)
 {
-    gboolean undoing = has_option(record, "undoing");
     DomgrpPolicy policy = DOMGRP_POLICY_STOP;
     domgrp_policy_parse(record->policy, &policy, NULL);
     if (kinds[kind].was_done != NULL) {
@@ -274,10 +263,10 @@ static void close_cut_off(Engine *engine, const JournalOperation *record, Operat
         operation_close(engine, record, done ? NULL : interrupted(record, " before it was done"));
     } else if (group == NULL) {
         operation_close(engine, record, interrupted(record, " before anything was changed"));
-    } else if ((policy == DOMGRP_POLICY_STOP && !undoing) || group->operation != NULL) {
+    } else if ((policy == DOMGRP_POLICY_STOP && !record->undoing) || group->operation != NULL) {
         operation_close(engine, record, interrupted(record, ""));
-    } else if (!undoing && (policy == DOMGRP_POLICY_CONTINUE || is_by_itself(record) ||
-                            all_done(record, kind, group))) {
+    } else if (!record->undoing && (policy == DOMGRP_POLICY_CONTINUE || record->by_itself ||
+                                    all_done(record, kind, group))) {
         operation_resume(engine, record, group);
     } else {
         operation_undo(engine, record, group,
@@ -297,8 +286,8 @@ static void settle_operation(const Recovery *recovery, const JournalOperation *r
     Engine *engine = recovery->engine;
     OperationKind kind = operation_kind_lookup(record->kind);
     Group *group = g_hash_table_lookup(engine->groups, record->group_uuid);
-    if (record->ended_us == 0 && kind == OPERATION_SHUTDOWN && is_by_itself(record) &&
-        group != NULL && !group->failed) {
+    if (record->ended_us == 0 && kind == OPERATION_SHUTDOWN && record->by_itself && group != NULL &&
+        !group->failed) {
         group->failed = TRUE; /* it is for that that it is shut down */
         group_store(group, NULL);
     }

@@ -37,6 +37,21 @@ static const char *const steps[] = {
     " ON DELETE CASCADE, position INTEGER NOT NULL, uuid TEXT NOT NULL, name TEXT NOT NULL,"
     " domid INTEGER NOT NULL, outcome TEXT, error TEXT, PRIMARY KEY (operation, position))"
     " WITHOUT ROWID;",
+
+    /* 4294967295: no domain. Two of the words in an operation's options become columns. */
+    "ALTER TABLE grp ADD COLUMN image_uuid TEXT NOT NULL DEFAULT '';"
+    "ALTER TABLE grp ADD COLUMN image_path TEXT;"
+    "ALTER TABLE grp ADD COLUMN image_old INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE member ADD COLUMN suspend_domid INTEGER NOT NULL DEFAULT 4294967295;"
+    "ALTER TABLE operation ADD COLUMN image_uuid TEXT NOT NULL DEFAULT '';"
+    "ALTER TABLE operation ADD COLUMN image_path TEXT;"
+    "ALTER TABLE operation ADD COLUMN stage TEXT NOT NULL DEFAULT '';"
+    "ALTER TABLE operation ADD COLUMN undoing INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE operation ADD COLUMN by_itself INTEGER NOT NULL DEFAULT 0;"
+    "UPDATE operation SET undoing = instr(options, ' undoing') > 0,"
+    " by_itself = instr(options, ' by-itself') > 0,"
+    " options = replace(replace(options, ' undoing', ''), ' by-itself', '')"
+    " WHERE options IS NOT NULL;",
 };
 
 #define VERSION ((int)G_N_ELEMENTS(steps))

@@ -34,27 +34,37 @@ static const char *const statements[N_STATEMENTS] = {
     [COMMIT] = "COMMIT",
     [ROLLBACK] = "ROLLBACK",
     [GROUPS] =
-        "SELECT uuid, name, id, text, paused, boot_id, settings, failed FROM grp ORDER BY name",
-    [MEMBERS] = "SELECT uuid, name, json, ours, domid FROM member WHERE grp = ? ORDER BY position",
-    [GROUP_PUT] = "INSERT INTO grp (uuid, name, id, text, paused, boot_id, settings, failed)"
-                  " VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (uuid) DO UPDATE SET"
+        "SELECT uuid, name, id, text, paused, boot_id, settings, failed, image_uuid, image_path,"
+        " image_old FROM grp ORDER BY name",
+    [MEMBERS] = "SELECT uuid, name, json, ours, domid, suspend_domid FROM member WHERE grp = ?"
+                " ORDER BY position",
+    [GROUP_PUT] = "INSERT INTO grp (uuid, name, id, text, paused, boot_id, settings, failed,"
+                  " image_uuid, image_path, image_old)"
+                  " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (uuid) DO UPDATE SET"
                   " name = excluded.name, id = excluded.id, text = excluded.text,"
                   " paused = excluded.paused, boot_id = excluded.boot_id,"
-                  " settings = excluded.settings, failed = excluded.failed",
+                  " settings = excluded.settings, failed = excluded.failed,"
+                  " image_uuid = excluded.image_uuid, image_path = excluded.image_path,"
+                  " image_old = excluded.image_old",
     [GROUP_DELETE] = "DELETE FROM grp WHERE uuid = ?",
-    [MEMBER_PUT] = "INSERT INTO member (grp, position, uuid, name, json, ours, domid)"
-                   " VALUES (?, ?, ?, ?, ?, ?, ?)",
+    [MEMBER_PUT] = "INSERT INTO member (grp, position, uuid, name, json, ours, domid,"
+                   " suspend_domid) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
     [MEMBERS_DELETE] = "DELETE FROM member WHERE grp = ?",
-    [OWNER_PUT] = "UPDATE member SET ours = ?, domid = ? WHERE grp = ? AND uuid = ?",
+    [OWNER_PUT] =
+        "UPDATE member SET ours = ?, domid = ?, suspend_domid = ? WHERE grp = ? AND uuid = ?",
     [OPERATION_PUT] = "INSERT INTO operation (uuid, grp, grp_name, kind, began_us, ended_us,"
-                      " error_name, error_message, boot_id, policy, options, began)"
-                      " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+                      " error_name, error_message, boot_id, policy, options, began, image_uuid,"
+                      " image_path, stage, undoing, by_itself)"
+                      " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
                       " ON CONFLICT (uuid) DO UPDATE SET grp = excluded.grp,"
                       " grp_name = excluded.grp_name, kind = excluded.kind,"
                       " began_us = excluded.began_us, ended_us = excluded.ended_us,"
                       " error_name = excluded.error_name, error_message = excluded.error_message,"
                       " boot_id = excluded.boot_id, policy = excluded.policy,"
-                      " options = excluded.options, began = excluded.began",
+                      " options = excluded.options, began = excluded.began,"
+                      " image_uuid = excluded.image_uuid, image_path = excluded.image_path,"
+                      " stage = excluded.stage, undoing = excluded.undoing,"
+                      " by_itself = excluded.by_itself",
     /* A member that is as it was is not written again. */
     [OPERATION_MEMBER_PUT] =
         "INSERT INTO operation_member (operation, position, uuid, name, domid, outcome, error)"
@@ -69,8 +79,10 @@ static const char *const statements[N_STATEMENTS] = {
     [OPERATIONS_TRIM] = "DELETE FROM operation WHERE ended_us != 0 AND serial <="
                         " (SELECT max(serial) FROM operation) - ?",
     [OPERATIONS] = "SELECT uuid, grp, grp_name, kind, began_us, ended_us, error_name,"
-                   " error_message, boot_id, policy, options, began FROM operation"
-                   " ORDER BY serial DESC LIMIT ?",
+                   " error_message, boot_id, policy, options, began, image_uuid, image_path,"
+                   " stage, undoing, by_itself FROM operation WHERE ended_us = 0 OR serial IN"
+                   " (SELECT serial FROM operation ORDER BY serial DESC LIMIT ?)"
+                   " ORDER BY serial DESC",
     [OPERATION_MEMBERS] = "SELECT uuid, name, domid, outcome, error FROM operation_member"
                           " WHERE operation = (" SERIAL ") ORDER BY position",
 };
@@ -150,6 +162,9 @@ static gpointer read_group(sqlite3_stmt *statement)
     column_uuid(statement, 5, group->boot_id);
     group->settings = column_text(statement, 6);
     group->failed = sqlite3_column_int(statement, 7) != 0;
+    column_uuid(statement, 8, group->image_uuid);
+    group->image_path = column_text(statement, 9);
+    group->image_old = sqlite3_column_int(statement, 10) != 0;
     return group;
 }
 
@@ -161,6 +176,7 @@ static gpointer read_member(sqlite3_stmt *statement)
     member->json = column_text(statement, 2);
     member->ours = sqlite3_column_int(statement, 3) != 0;
     member->domid = (guint32)sqlite3_column_int64(statement, 4);
+    member->suspend_domid = (guint32)sqlite3_column_int64(statement, 5);
     return member;
 }
 
@@ -179,6 +195,11 @@ static gpointer read_operation(sqlite3_stmt *statement)
     operation->policy = column_text(statement, 9);
     operation->options = column_text(statement, 10);
     operation->began = sqlite3_column_int(statement, 11) != 0;
+    column_uuid(statement, 12, operation->image_uuid);
+    operation->image_path = column_text(statement, 13);
+    operation->stage = column_text(statement, 14);
+    operation->undoing = sqlite3_column_int(statement, 15) != 0;
+    operation->by_itself = sqlite3_column_int(statement, 16) != 0;
     return operation;
 }
 
@@ -243,6 +264,7 @@ static gboolean put_member(JournalSqlite *journal, const char *group, guint posi
     bind_text(statement, 5, member->json);
     sqlite3_bind_int(statement, 6, member->ours);
     sqlite3_bind_int64(statement, 7, member->domid);
+    sqlite3_bind_int64(statement, 8, member->suspend_domid);
     return run(journal, MEMBER_PUT, error);
 }
 
@@ -257,6 +279,9 @@ static gboolean put_group(JournalSqlite *journal, const JournalGroup *group, GEr
     bind_text(statement, 6, group->boot_id);
     bind_text(statement, 7, group->settings != NULL ? group->settings : "");
     sqlite3_bind_int(statement, 8, group->failed);
+    bind_text(statement, 9, group->image_uuid);
+    bind_text(statement, 10, group->image_path);
+    sqlite3_bind_int(statement, 11, group->image_old);
     if (!run(journal, GROUP_PUT, error))
         return FALSE;
     bind_text(journal->prepared[MEMBERS_DELETE], 1, group->uuid);
@@ -289,8 +314,9 @@ static gboolean put_owner(JournalSqlite *journal, const char *group_uuid, const 
     sqlite3_stmt *statement = journal->prepared[OWNER_PUT];
     sqlite3_bind_int(statement, 1, owner->ours);
     sqlite3_bind_int64(statement, 2, owner->domid);
-    bind_text(statement, 3, group_uuid);
-    bind_text(statement, 4, owner->member_uuid);
+    sqlite3_bind_int64(statement, 3, owner->suspend_domid);
+    bind_text(statement, 4, group_uuid);
+    bind_text(statement, 5, owner->member_uuid);
     return run(journal, OWNER_PUT, error);
 }
 
@@ -349,6 +375,11 @@ static gboolean put_operation_row(JournalSqlite *journal, const JournalOperation
     bind_text(statement, 10, operation->policy != NULL ? operation->policy : "");
     bind_text(statement, 11, operation->options);
     sqlite3_bind_int(statement, 12, operation->began);
+    bind_text(statement, 13, operation->image_uuid);
+    bind_text(statement, 14, operation->image_path);
+    bind_text(statement, 15, operation->stage != NULL ? operation->stage : "");
+    sqlite3_bind_int(statement, 16, operation->undoing);
+    sqlite3_bind_int(statement, 17, operation->by_itself);
     return run(journal, OPERATION_PUT, error);
 }
 

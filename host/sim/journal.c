@@ -47,6 +47,7 @@ static void play_owner(const JournalGroup *group, const JournalOwner *owner)
             continue;
         member->ours = owner->ours;
         member->domid = owner->domid;
+        member->suspend_domid = owner->suspend_domid;
     }
 }
 
@@ -118,8 +119,12 @@ static gboolean sim_operations(Journal *base, guint limit, GPtrArray **ret_opera
         return FALSE;
     g_autoptr(GPtrArray) all = play_operations(journal);
     *ret_operations = g_ptr_array_new_with_free_func((GDestroyNotify)journal_operation_free);
-    for (guint i = all->len; i > 0 && (*ret_operations)->len < limit; i--)
-        g_ptr_array_add(*ret_operations, g_ptr_array_steal_index(all, i - 1));
+    guint n = all->len;
+    for (guint i = n; i > 0; i--) {
+        const JournalOperation *operation = all->pdata[i - 1];
+        if (operation->ended_us == 0 || n - i < limit)
+            g_ptr_array_add(*ret_operations, g_ptr_array_steal_index(all, i - 1));
+    }
     return TRUE;
 }
 
@@ -138,8 +143,7 @@ static const char *describe_operation(const JournalOperation *operation)
         return "an operation has ended";
     if (!operation->began)
         return "an operation waits";
-    return strstr(operation->options, "undoing") != NULL ? "an operation is being undone"
-                                                         : "an operation begins";
+    return operation->undoing ? "an operation is being undone" : "an operation begins";
 }
 
 static const char *describe_entry(const Entry *entry)

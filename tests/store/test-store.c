@@ -159,12 +159,19 @@ static char *describe(Fixture *fixture)
     g_assert_true(fixture->journal->ops->load(fixture->journal, &groups, &error));
     for (guint i = 0; i < groups->len; i++) {
         const JournalGroup *group = groups->pdata[i];
-        g_string_append_printf(text, "%s id=%u%s%s:", group->name, group->id,
+        g_string_append_printf(text, "%s id=%u%s%s", group->name, group->id,
                                group->paused ? " paused" : "", group->failed ? " failed" : "");
+        if (group->image_uuid[0] != '\0')
+            g_string_append_printf(text, " image %s %s%s", group->image_uuid, group->image_path,
+                                   group->image_old ? " old" : "");
+        g_string_append_c(text, ':');
         for (guint k = 0; k < group->members->len; k++) {
             const JournalMember *member = group->members->pdata[k];
-            g_string_append_printf(text, " %s(%s%d)", member->name, member->ours ? "ours " : "",
+            g_string_append_printf(text, " %s(%s%d", member->name, member->ours ? "ours " : "",
                                    (int)member->domid);
+            if (member->suspend_domid != HOST_DOMID_NONE)
+                g_string_append_printf(text, " suspends %u", member->suspend_domid);
+            g_string_append_c(text, ')');
         }
         g_string_append_c(text, '\n');
     }
@@ -207,6 +214,23 @@ static void test_round_trip(Fixture *fixture, gconstpointer data)
     g_assert_cmpstr(web->json, ==, "{\"name\": \"web\"}");
 }
 
+static void test_image(Fixture *fixture, gconstpointer data)
+{
+    g_autoptr(JournalGroup) shop = make_group(UUID_SHOP, "shop");
+    add_member(shop, UUID_DB, "db", TRUE, 9);
+    ((JournalMember *)shop->members->pdata[0])->suspend_domid = 9;
+    g_strlcpy(shop->image_uuid, UUID_MAIL, sizeof shop->image_uuid);
+    put(fixture, shop);
+    reopen(fixture);
+    assert_groups(fixture, "shop id=32766 image " UUID_MAIL " (null): db(ours 9 suspends 9)\n");
+    shop->image_path = g_strdup("/images/shop.grp");
+    shop->image_old = TRUE;
+    put(fixture, shop);
+    reopen(fixture);
+    assert_groups(fixture, "shop id=32766 image " UUID_MAIL
+                           " /images/shop.grp old: db(ours 9 suspends 9)\n");
+}
+
 static void test_replace(Fixture *fixture, gconstpointer data)
 {
     put_shop(fixture);
@@ -219,7 +243,8 @@ static void test_replace(Fixture *fixture, gconstpointer data)
 /* Web gets @domid and becomes ours; db, if @n is 2, gets the next one and no longer is. */
 static gboolean put_owners(Fixture *fixture, guint32 domid, guint n, GError **error)
 {
-    const JournalOwner owners[] = {{UUID_WEB, TRUE, domid}, {UUID_DB, FALSE, domid + 1}};
+    const JournalOwner owners[] = {{UUID_WEB, TRUE, domid, HOST_DOMID_NONE},
+                                   {UUID_DB, FALSE, domid + 1, domid + 1}};
     return fixture->journal->ops->members_put_owner(fixture->journal, UUID_SHOP, owners, n, error);
 }
 
@@ -231,7 +256,7 @@ static void test_owner(Fixture *fixture, gconstpointer data)
     assert_groups(fixture, "shop id=32766 paused failed: web(ours 12) db(ours 7)\n");
     g_assert_true(put_owners(fixture, 13, 2, NULL));
     reopen(fixture);
-    assert_groups(fixture, "shop id=32766 paused failed: web(ours 13) db(14)\n");
+    assert_groups(fixture, "shop id=32766 paused failed: web(ours 13) db(14 suspends 14)\n");
 }
 
 /* The second member of two cannot be written: the first is what it was. */
@@ -343,12 +368,18 @@ static void assert_operations(Fixture *fixture, const char *expected)
     g_autoptr(GString) text = g_string_new(NULL);
     for (guint i = 0; i < array->len; i++) {
         const JournalOperation *operation = array->pdata[i];
-        g_string_append_printf(text, "%s of %s, \"%s\" %s, %s %d-%d, %s%s:", operation->kind,
+        g_string_append_printf(text, "%s of %s, \"%s\" %s, %s %d-%d, %s%s", operation->kind,
                                operation->group_name, operation->policy, operation->options,
                                operation->began ? "began" : "waits", (int)operation->began_us,
                                (int)operation->ended_us,
                                operation->boot_id[0] != '\0' ? "boot" : "no boot",
                                operation->error_name != NULL ? " FAILED" : "");
+        if (operation->image_uuid[0] != '\0')
+            g_string_append_printf(text, " image %s %s %s", operation->image_uuid,
+                                   operation->image_path, operation->stage);
+        g_string_append(text, operation->undoing ? " undoing" : "");
+        g_string_append(text, operation->by_itself ? " by itself" : "");
+        g_string_append_c(text, ':');
         for (guint k = 0; k < operation->members->len; k++) {
             const JournalOperationMember *member = operation->members->pdata[k];
             g_string_append_printf(text, " %s(%d %s %s)", member->name, (int)member->domid,
@@ -383,6 +414,26 @@ static void test_operation_life(Fixture *fixture, gconstpointer data)
     const JournalOperationMember *web = kept->members->pdata[0];
     g_assert_cmpstr(kept->boot_id, ==, UUID_BOOT);
     g_assert_cmpstr(web->uuid, ==, UUID_WEB);
+}
+
+static void test_operation_image(Fixture *fixture, gconstpointer data)
+{
+    g_autoptr(JournalOperation) operation = make_operation(FALSE, FALSE);
+    g_strlcpy(operation->image_uuid, UUID_DB, sizeof operation->image_uuid);
+    operation->image_path = g_strdup("/a/shop.grp");
+    operation->by_itself = TRUE;
+    g_assert_true(put_whole(fixture, operation, NULL));
+    reopen(fixture);
+    assert_operations(fixture,
+                      "start of shop, \"continue\" timeout=5, waits 1-0, boot image " UUID_DB
+                      " /a/shop.grp  by itself:\n");
+    operation->stage = g_strdup("written");
+    operation->undoing = TRUE;
+    g_assert_true(put_whole(fixture, operation, NULL));
+    reopen(fixture);
+    assert_operations(fixture,
+                      "start of shop, \"continue\" timeout=5, waits 1-0, boot image " UUID_DB
+                      " /a/shop.grp written undoing by itself:\n");
 }
 
 /* Members that are gone from the record are gone from what is kept. */
@@ -447,7 +498,8 @@ static void test_operations_bounded(Fixture *fixture, gconstpointer data)
     g_assert_cmpuint(array->len, ==, JOURNAL_SQLITE_OPERATIONS + 1);
     g_assert_cmpint(oldest->began_us, ==, 1);
     g_autoptr(GPtrArray) few = operations(fixture, 3);
-    g_assert_cmpuint(few->len, ==, 3);
+    g_assert_cmpuint(few->len, ==, 4); /* it is asked for apart from how old it is */
+    g_assert_cmpint(((JournalOperation *)few->pdata[3])->began_us, ==, 1);
     close_journal(fixture);
     g_assert_cmpint(number(fixture->path, "SELECT count(*) FROM operation_member"), ==, array->len);
 }
@@ -699,7 +751,7 @@ static void test_upgrade(Fixture *fixture, gconstpointer data)
     make_v1(fixture);
     assert_v1_content(fixture);
     assert_files(fixture, "db db.v1-backup");
-    g_assert_cmpint(version_of(fixture->path), ==, 2);
+    g_assert_cmpint(version_of(fixture->path), ==, 3);
     g_assert_cmpint(version_of(fixture->backup), ==, 1);
     g_assert_cmpint(stat(fixture->backup, &status), ==, 0);
     g_assert_cmpint(status.st_mode & 0777, ==, 0600);
@@ -708,6 +760,47 @@ static void test_upgrade(Fixture *fixture, gconstpointer data)
     g_unlink(fixture->backup);
     assert_v1_content(fixture);
     assert_files(fixture, "db");
+}
+
+/* -- a database of version 2: what is new in it, and the words that become columns -- */
+
+#define V2_SCHEMA                                                                                  \
+    "ALTER TABLE grp ADD COLUMN settings TEXT NOT NULL DEFAULT '';"                                \
+    "ALTER TABLE grp ADD COLUMN failed INTEGER NOT NULL DEFAULT 0;"                                \
+    "ALTER TABLE operation ADD COLUMN boot_id TEXT NOT NULL DEFAULT '';"                           \
+    "ALTER TABLE operation ADD COLUMN policy TEXT NOT NULL DEFAULT '';"                            \
+    "ALTER TABLE operation ADD COLUMN options TEXT;"                                               \
+    "ALTER TABLE operation ADD COLUMN began INTEGER NOT NULL DEFAULT 1;"                           \
+    "CREATE TABLE operation_member (operation INTEGER NOT NULL REFERENCES operation"               \
+    " ON DELETE CASCADE, position INTEGER NOT NULL, uuid TEXT NOT NULL, name TEXT NOT NULL,"       \
+    " domid INTEGER NOT NULL, outcome TEXT, error TEXT, PRIMARY KEY (operation, position))"        \
+    " WITHOUT ROWID; PRAGMA user_version = 2;"
+
+#define V2_ROWS                                                                                    \
+    "UPDATE grp SET settings = 'after web: db' || char(10), failed = 1 WHERE name = 'shop';"       \
+    "UPDATE operation SET policy = 'rollback', options = 'timeout=0 by-itself resumed undoing',"   \
+    " boot_id = '" UUID_BOOT "' WHERE kind = 'start';"                                             \
+    "UPDATE operation SET policy = 'continue', options = 'timeout=5 fallback'"                     \
+    " WHERE kind = 'shutdown';"                                                                    \
+    "INSERT INTO operation_member VALUES (7, 0, '" UUID_DB "', 'db', 7, NULL, NULL);"
+
+static void test_upgrade_from_2(Fixture *fixture, gconstpointer data)
+{
+    make_v1(fixture);
+    execute(fixture, "PRAGMA synchronous = OFF; BEGIN;" V2_SCHEMA V2_ROWS "COMMIT;");
+    g_free(fixture->backup);
+    fixture->backup = g_strconcat(fixture->path, ".v2-backup", NULL);
+    reopen(fixture);
+    assert_groups(fixture, "mail id=0:\nshop id=32766 paused failed: web(-1) db(ours 7)\n");
+    assert_operations(
+        fixture, "start of shop, \"rollback\" timeout=0 resumed, began 5-0, boot undoing by itself:"
+                 " db(7 (null) (null))\n"
+                 "shutdown of shop, \"continue\" timeout=5 fallback, began 3-4, no boot FAILED:\n"
+                 "create of shop, \"\" (null), began 1-2, no boot:\n");
+    close_journal(fixture);
+    g_assert_cmpint(version_of(fixture->path), ==, 3);
+    g_assert_cmpint(version_of(fixture->backup), ==, 2);
+    assert_files(fixture, "db db.v2-backup");
 }
 
 static void test_upgraded_group_settings(Fixture *fixture, gconstpointer data)
@@ -882,12 +975,14 @@ int main(int argc, char **argv)
     } tests[] = {
         {"/store/empty", test_empty},
         {"/store/round-trip", test_round_trip},
+        {"/store/image", test_image},
         {"/store/replace", test_replace},
         {"/store/owner", test_owner},
         {"/store/owners-whole", test_owners_whole},
         {"/store/delete", test_delete},
         {"/store/refused-put-changes-nothing", test_refused_put_changes_nothing},
         {"/store/operation-life", test_operation_life},
+        {"/store/operation-image", test_operation_image},
         {"/store/operation-shrinks", test_operation_shrinks},
         {"/store/operation-whole", test_operation_whole},
         {"/store/operations", test_operations},
@@ -902,6 +997,7 @@ int main(int argc, char **argv)
         {"/store/unwritable-folder", test_unwritable_folder},
         {"/store/disk-full", test_disk_full},
         {"/store/upgrade", test_upgrade},
+        {"/store/upgrade-from-2", test_upgrade_from_2},
         {"/store/upgraded-group-settings", test_upgraded_group_settings},
         {"/store/upgraded-is-used", test_upgraded_is_used},
         {"/store/go-back", test_go_back},
