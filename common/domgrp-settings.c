@@ -30,6 +30,7 @@ typedef enum {
     KEY_FAILURE_LIMIT,
     KEY_ON_BOOT,
     KEY_PARALLEL,
+    KEY_SNAPSHOT,
     KEY_COUNT
 } Key;
 
@@ -629,6 +630,17 @@ static gboolean parallel_add(DomgrpSettings *settings, const char *value, GError
                         &settings->parallel, error);
 }
 
+static gboolean snapshot_add(DomgrpSettings *settings, const char *value, GError **error)
+{
+    if (value[strspn(value, BLANKS)] == '\0')
+        return FAIL_VALUE(error, value, "is no command: write one for /bin/sh, or leave it out");
+    if (strlen(value) > DOMGRP_SNAPSHOT_MAX)
+        return FAIL_VALUE(error, value, "is longer than %u bytes: put it into a script",
+                          DOMGRP_SNAPSHOT_MAX);
+    settings->snapshot = g_strdup(value);
+    return TRUE;
+}
+
 static const KeyRow key_rows[KEY_COUNT] = {
     [KEY_AFTER] = {"after", TRUE, "MEMBER: MEMBER...", after_add, NULL},
     [KEY_READY] = {"ready", TRUE, READY_FORM, ready_add, NULL},
@@ -638,6 +650,7 @@ static const KeyRow key_rows[KEY_COUNT] = {
     [KEY_FAILURE_LIMIT] = {"failure_limit", FALSE, NULL, NULL, failure_limit_add},
     [KEY_ON_BOOT] = {"on_boot", FALSE, NULL, NULL, on_boot_add},
     [KEY_PARALLEL] = {"parallel", FALSE, NULL, NULL, parallel_add},
+    [KEY_SNAPSHOT] = {"snapshot", FALSE, NULL, NULL, snapshot_add},
 };
 
 static const KeyRow *key_lookup(const char *name)
@@ -719,6 +732,7 @@ void domgrp_settings_free(DomgrpSettings *settings)
     g_hash_table_unref(settings->index);
     g_ptr_array_unref(settings->members);
     g_hash_table_unref(settings->on_failure);
+    g_free(settings->snapshot);
     g_free(settings);
 }
 
@@ -758,6 +772,8 @@ static void strings_write(GString *text, const DomgrpSettings *settings)
         g_string_append_printf(text, "on_boot %s\n", on_boot_names[settings->starts_on_boot]);
     if ((settings->said & 1u << KEY_PARALLEL) != 0)
         g_string_append_printf(text, "parallel %u\n", settings->parallel);
+    if (settings->snapshot != NULL)
+        g_string_append_printf(text, "snapshot %s\n", settings->snapshot);
 }
 
 char *domgrp_settings_to_text(const DomgrpSettings *settings)

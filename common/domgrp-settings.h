@@ -15,13 +15,14 @@
  *     failure_limit      "TIMES/SECONDS"
  *     on_boot            "ignore", "start"
  *     parallel           "NUMBER"
+ *     snapshot           "COMMAND"
  *
- * A string is words with blanks (spaces, tabs) between them; there are no quotes and no shell.
- * As names may have colons in them, the colon that ends a MEMBER or an OPERATION is the last
- * character of the first word, or, if that does not end in one, the first colon in it:
- * "web: db" and "web:db" are about web, "a:b: db" is about a:b, "a:b db" is about a.
- * "timeout=" is a word of its own only at the end, so a program's last argument can be that too
- * if another one follows. A delay has none: it cannot fail.
+ * All but a COMMAND, which is for a shell, is words: a string is words with blanks (spaces, tabs)
+ * between them; there are no quotes and no shell. As names may have colons in them, the colon that
+ * ends a MEMBER or an OPERATION is the last character of the first word, or, if that does not end
+ * in one, the first colon in it: "web: db" and "web:db" are about web, "a:b: db" is about a:b, "a:b
+ * db" is about a. "timeout=" is a word of its own only at the end, so a program's last argument can
+ * be that too if another one follows. A delay has none: it cannot fail.
  *
  * Several strings of "after" may be about one member; of "ready" and "shutdown", and of
  * "on_failure" about one operation, only one.
@@ -46,8 +47,9 @@ G_BEGIN_DECLS
 #define DOMGRP_FAILURE_SECONDS 600u /* likewise */
 #define DOMGRP_FAILURE_TIMES_MAX 1000u
 #define DOMGRP_PARALLEL_MAX 64u
-#define DOMGRP_NEEDS_MAX 1024u /* of one member */
-#define DOMGRP_PROBE_MAX 4096u /* bytes of a probe's text */
+#define DOMGRP_NEEDS_MAX 1024u    /* of one member */
+#define DOMGRP_PROBE_MAX 4096u    /* bytes of a probe's text */
+#define DOMGRP_SNAPSHOT_MAX 4096u /* bytes of a snapshot command */
 #define DOMGRP_SETTING_MAX                                                                         \
     ((DOMGRP_NEEDS_MAX + 2) * (DOMGRP_NAME_MAX + 1u)) /* bytes of a string: the longest "after" */
 
@@ -120,6 +122,7 @@ typedef struct {
                             */
     gboolean starts_on_boot;
     guint parallel;    /* members worked on at once; 0: not said */
+    char *snapshot;    /* run when all stand still for an image, before memory is written; NULL */
     GHashTable *index; /* private: a member's name to what is in members, which owns both */
     guint said;        /* private: a bit for each key that is no list and has been said */
 } DomgrpSettings;

@@ -14,6 +14,7 @@
 #ifndef DOMGRP_ENGINE_ENGINE_H
 #define DOMGRP_ENGINE_ENGINE_H
 
+#include "domgrp-map.h"
 #include "host.h"
 #include "journal.h"
 
@@ -229,7 +230,7 @@ typedef struct {
     gboolean live;           /* CHECKPOINT: most of the memory is saved while the group runs */
     gboolean fast;           /* little time rather than a small image */
     gboolean disks_reverted; /* RESTORE: the disks are as they were when the image was made */
-    const char *map;         /* RESTORE: text of a map file, for a copy (domgrp-map(5)); NULL */
+    const DomgrpMap *map;    /* RESTORE: the names of a copy, borrowed for the call; NULL: none */
 } EngineOptions;
 
 /* Defines a group and starts it; if anything fails, neither is left behind. */

@@ -56,6 +56,8 @@ static const struct {
     {"on_boot", "start", NULL},
     {"parallel", "1", NULL},
     {"parallel", "64", NULL},
+    {"snapshot", "lvcreate -s -n \"db snap\" vg/db && echo: 'x'", NULL},
+    {"snapshot", "  /sbin/snap\t1 ", NULL},
 };
 
 static DomgrpSettings *settings_of(const char *text)
@@ -184,6 +186,9 @@ static const struct {
     {"parallel", "0", DOMGRP_ERROR_VALUE, "* has no valid number of members: *1 to 64"},
     {"parallel", "65", DOMGRP_ERROR_VALUE, "* has no valid number of members: *"},
     {"parallel", "", DOMGRP_ERROR_VALUE, "* has no valid number of members: *"},
+    {"snapshot", "", DOMGRP_ERROR_VALUE, "* is no command: *"},
+    {"snapshot", " \t", DOMGRP_ERROR_VALUE, "* is no command: *"},
+    {"snapshot", "a\nb", DOMGRP_ERROR_VALUE, "* has a control character*"},
 };
 
 /* What the refused strings about "said" repeat. */
@@ -275,7 +280,8 @@ static void test_values(void)
 {
     g_autoptr(DomgrpSettings) settings =
         settings_of("shutdown db: timeout=5 then=destroy\non_failure create: stop\n"
-                    "on_member_failure stop-group\nfailure_limit 2/9\non_boot start\nparallel 3\n");
+                    "on_member_failure stop-group\nfailure_limit 2/9\non_boot start\nparallel 3\n"
+                    "snapshot true && snap\n");
     const DomgrpMemberSettings *db = domgrp_settings_lookup(settings, "db");
 
     g_assert_cmpuint(db->shutdown_timeout_s, ==, 5);
@@ -288,6 +294,7 @@ static void test_values(void)
     g_assert_cmpuint(settings->failure_seconds, ==, 9);
     g_assert_true(settings->starts_on_boot);
     g_assert_cmpuint(settings->parallel, ==, 3);
+    g_assert_cmpstr(settings->snapshot, ==, "true && snap");
 }
 
 /* Several strings about one member are one; the order of first mention stays. */
@@ -313,7 +320,7 @@ static void test_keys(void)
         g_string_append_printf(is_list ? lists : strings, " %s", key);
     }
     g_assert_cmpstr(lists->str, ==, " after ready shutdown on_failure");
-    g_assert_cmpstr(strings->str, ==, " on_member_failure failure_limit on_boot parallel");
+    g_assert_cmpstr(strings->str, ==, " on_member_failure failure_limit on_boot parallel snapshot");
 
     gboolean is_list;
     g_assert_false(domgrp_settings_has_key("members", &is_list));

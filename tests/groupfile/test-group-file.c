@@ -88,7 +88,8 @@ static const struct {
      "f.cfg:3: the list of members is empty;*"},
     {"unknown-key", GOOD "memory = 5\n", DOMGRP_ERROR_KEY_UNKNOWN,
      "f.cfg:3: the key \"memory\" is not known; a group file has name, uuid, members, after, "
-     "ready, shutdown, on_failure, on_member_failure, failure_limit, on_boot and parallel"},
+     "ready, shutdown, on_failure, on_member_failure, failure_limit, on_boot, parallel and "
+     "snapshot"},
     {"unknown-key-prefix", GOOD "nam = 5\n", DOMGRP_ERROR_KEY_UNKNOWN, "f.cfg:3: the key \"nam\"*"},
     {"unknown-key-longer", GOOD "names = 5\n", DOMGRP_ERROR_KEY_UNKNOWN,
      "f.cfg:3: the key \"names\"*"},
