@@ -20,6 +20,7 @@
  */
 #include "private.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -102,6 +103,25 @@ void asked_written(HostXen *host, const char *token)
         return;
     asked->asked |= asked->told;
     asked->told = TRUE;
+}
+
+/* -- a request to suspend that nobody waits for -- */
+
+void asked_withdraw(HostXen *host, guint32 domid)
+{
+    g_autofree char *path = path_of(domid);
+    gboolean good;
+
+    do {
+        xs_transaction_t id = xs_transaction_start(host->xs);
+        if (id == XBT_NULL)
+            return;
+        char *value = xs_read(host->xs, id, path, NULL);
+        good = value != NULL && strcmp(value, "suspend") == 0 &&
+               xs_write(host->xs, id, path, "", 0);
+        free(value);
+        good = xs_transaction_end(host->xs, id, !good);
+    } while (!good && errno == EAGAIN);
 }
 
 /* -- what is known of domains -- */

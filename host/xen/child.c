@@ -19,6 +19,8 @@
 /* What a pipe holds: one read gets all that an ended program has printed. */
 #define PIPE_SIZE 65536
 
+#define PATH_DEFAULT "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
 typedef struct {
     pid_t pid;
     int exited; /* a pidfd */
@@ -165,6 +167,12 @@ static ChildEnd process_watch(Process *process, const Child *child, int cancelle
         if (polled[2].revents != 0)
             return CHILD_EXITED;
     }
+}
+
+char *child_path(void)
+{
+    const char *path = g_getenv("PATH");
+    return g_strconcat("PATH=", path != NULL ? path : PATH_DEFAULT, NULL);
 }
 
 ChildEnd child_run(Child *child)

@@ -5,6 +5,7 @@
  */
 #include "private.h"
 
+#include <stdio.h>
 #include <string.h>
 
 /* -- facts -- */
@@ -40,8 +41,7 @@ static void facts_fill(const libxl_domain_config *parsed, HostConfig *config)
     config->on[HOST_REASON_SOFT_RESET] = action_of(parsed->on_soft_reset);
 }
 
-/* The facts of @json, read by @xl. */
-static gboolean facts_read(Xl *xl, const char *json, HostConfig **ret_config, GError **error)
+gboolean config_facts(Xl *xl, const char *json, HostConfig **ret_config, GError **error)
 {
     libxl_domain_config parsed;
     uint64_t need_kib = 0;
@@ -69,7 +69,7 @@ static gboolean facts_read(Xl *xl, const char *json, HostConfig **ret_config, GE
 
 gboolean config_parse(Host *base, const char *json, HostConfig **ret_config, GError **error)
 {
-    return facts_read(host_xen(base)->xl, json, ret_config, error);
+    return config_facts(host_xen(base)->xl, json, ret_config, error);
 }
 
 /* -- completion -- */
@@ -136,6 +136,127 @@ static char *json_of(Xl *xl, libxl_domain_config *parsed)
     return copy;
 }
 
+/* -- a copy's -- */
+
+static gboolean map_name(libxl_domain_config *parsed, const HostConfigMap *map, GError **error)
+{
+    libxl_uuid uuid;
+
+    if (map->uuid != NULL) {
+        if (libxl_uuid_from_string(&uuid, map->uuid) != 0) {
+            g_set_error(error, DOMGRP_ERROR, DOMGRP_ERROR_VALUE, "\"%s\" is no UUID", map->uuid);
+            return FALSE;
+        }
+        libxl_uuid_copy(NULL, &parsed->c_info.uuid, &uuid);
+    }
+    if (map->name != NULL) {
+        free(parsed->c_info.name);
+        parsed->c_info.name = strdup(map->name);
+    }
+    return TRUE;
+}
+
+static gboolean mac_parse(const char *text, libxl_mac *ret_mac)
+{
+    guint byte[6];
+    int end = 0;
+    if (sscanf(text, "%2x:%2x:%2x:%2x:%2x:%2x%n", &byte[0], &byte[1], &byte[2], &byte[3], &byte[4],
+               &byte[5], &end) != 6 ||
+        text[end] != '\0')
+        return FALSE;
+    for (guint i = 0; i < 6; i++)
+        (*ret_mac)[i] = (uint8_t)byte[i];
+    return TRUE;
+}
+
+static gboolean map_macs(libxl_domain_config *parsed, const HostConfigMap *map, GError **error)
+{
+    for (int i = 0; map->macs != NULL && map->macs[i] != NULL; i++) {
+        if (i >= parsed->num_nics)
+            g_set_error(error, DOMGRP_ERROR, DOMGRP_ERROR_VALUE,
+                        "%s is the MAC address of interface %d, of which \"%s\" has only %d",
+                        map->macs[i], i + 1, parsed->c_info.name, parsed->num_nics);
+        else if (!mac_parse(map->macs[i], &parsed->nics[i].mac))
+            g_set_error(error, DOMGRP_ERROR, DOMGRP_ERROR_VALUE,
+                        "\"%s\" is no MAC address such as 00:16:3e:12:34:56", map->macs[i]);
+        else
+            continue;
+        return FALSE;
+    }
+    return TRUE;
+}
+
+/* What @map has in place of @target, or NULL. */
+static const char *map_target(const HostConfigMap *map, const char *target)
+{
+    gsize length = strlen(target);
+    for (guint i = 0; map->disks != NULL && map->disks[i] != NULL; i++)
+        if (strncmp(map->disks[i], target, length) == 0 && map->disks[i][length] == '=')
+            return map->disks[i] + length + 1;
+    return NULL;
+}
+
+static gboolean names_disk(const libxl_domain_config *parsed, const char *entry)
+{
+    for (int i = 0; i < parsed->num_disks; i++) {
+        const char *target = parsed->disks[i].pdev_path;
+        if (target != NULL && g_str_has_prefix(entry, target) && entry[strlen(target)] == '=')
+            return TRUE;
+    }
+    return FALSE;
+}
+
+/* Two domains that write to one disk would destroy what is on it. */
+static gboolean map_disks(libxl_domain_config *parsed, const HostConfigMap *map, GError **error)
+{
+    for (guint i = 0; map->disks != NULL && map->disks[i] != NULL; i++) {
+        if (names_disk(parsed, map->disks[i]))
+            continue;
+        g_set_error(error, DOMGRP_ERROR, DOMGRP_ERROR_VALUE,
+                    "\"%s\" names no disk of \"%s\"; it is to be OLD=NEW, OLD as in its "
+                    "configuration",
+                    map->disks[i], parsed->c_info.name);
+        return FALSE;
+    }
+    for (int i = 0; i < parsed->num_disks; i++) {
+        libxl_device_disk *disk = &parsed->disks[i];
+        const char *target = disk->pdev_path != NULL ? map_target(map, disk->pdev_path) : NULL;
+        if (target != NULL) {
+            free(disk->pdev_path);
+            disk->pdev_path = strdup(target);
+        } else if (disk->readwrite && disk->pdev_path != NULL && disk->pdev_path[0] != '\0') {
+            g_set_error(error, DOMGRP_ERROR, DOMGRP_ERROR_VALUE,
+                        "the copy of \"%s\" would write to the disk %s of the original; give it "
+                        "one of its own in the map",
+                        parsed->c_info.name, disk->pdev_path);
+            return FALSE;
+        }
+    }
+    return TRUE;
+}
+
+gboolean config_map(Host *base, const char *json, const HostConfigMap *map, HostConfig **ret_config,
+                    GError **error)
+{
+    Xl *xl = host_xen(base)->xl;
+    g_autofree char *mapped = NULL;
+    libxl_domain_config parsed;
+    gboolean good = FALSE;
+
+    libxl_domain_config_init(&parsed);
+    xl_forget(xl);
+    int rc = libxl_domain_config_from_json(xl->ctx, &parsed, json);
+    if (rc != 0)
+        xl_fail(xl, rc, error, "a domain's configuration cannot be read");
+    else
+        good = map_disks(&parsed, map, error) && map_macs(&parsed, map, error) &&
+               map_name(&parsed, map, error);
+    if (good)
+        mapped = json_of(xl, &parsed);
+    libxl_domain_config_dispose(&parsed);
+    return good && config_facts(xl, mapped, ret_config, error);
+}
+
 /* -- jobs -- */
 
 static void configured_report(Job *job)
@@ -161,7 +282,7 @@ static gboolean read_run(Job *job, GError **error)
     libxl_domain_config_dispose(&parsed);
     if (json == NULL)
         return xl_fail(job->xl, rc, error, "%s: libxl does not read what xl prints", job->path);
-    if (!facts_read(job->xl, json, &job->config, error)) {
+    if (!config_facts(job->xl, json, &job->config, error)) {
         g_prefix_error(error, "%s: ", job->path);
         return FALSE;
     }
@@ -194,7 +315,7 @@ static gboolean retrieve_run(Job *job, GError **error)
     if (json == NULL)
         return xl_fail(job->xl, rc, error, "the configuration of domain %u cannot be read",
                        job->domid);
-    return facts_read(job->xl, json, &job->config, error);
+    return config_facts(job->xl, json, &job->config, error);
 }
 
 void config_retrieve(Host *base, guint32 domid, HostConfigured done, gpointer data)

@@ -37,6 +37,7 @@ static gboolean watch_fired(gint fd, GIOCondition condition, gpointer data)
     g_cond_broadcast(&host->domain_gone);
     g_mutex_unlock(&host->lock);
     probes_domains_changed(host);
+    images_domains_changed(host);
     if (host->changed != NULL)
         host->changed(host->changed_data);
     return G_SOURCE_CONTINUE;

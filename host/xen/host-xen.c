@@ -12,7 +12,9 @@ static void host_xen_free(Host *base)
 
     probes_clear(host);
     events_clear(host);
+    images_cancel(host);
     jobs_clear(host);
+    images_clear(host);
     asked_clear(host);
     xl_free(host->xl);
     if (host->xs != NULL)
@@ -49,6 +51,20 @@ static const HostOps ops = {
     .domain_soft_reset = life_soft_reset,
     .probe = probe_start,
     .probe_cancel = probe_cancel,
+    .image_create = image_create,
+    .image_suspend = image_suspend,
+    .image_snapshot = image_snapshot,
+    .image_save = image_save,
+    .image_finish = image_finish,
+    .domain_resume = life_resume,
+    .image_open = image_open,
+    .image_restore = image_restore,
+    .image_use = image_use,
+    .image_progress = image_progress,
+    .image_cancel = image_cancel,
+    .image_close = image_close,
+    .image_remove = image_remove,
+    .config_map = config_map,
     .record_publish = record_publish,
     .record_unpublish = record_unpublish,
     .watch = events_watch,
@@ -126,6 +142,7 @@ Host *host_xen_new(GMainContext *context, GError **error)
     signal(SIGPIPE, SIG_IGN);
     host->host.ops = &ops;
     host->probes = g_hash_table_new(NULL, NULL);
+    g_queue_init(&host->images);
     host->askeds = g_hash_table_new_full(NULL, NULL, NULL, g_free);
     host->context = g_main_context_ref(context != NULL ? context : g_main_context_default());
     if (host_open(host, error))

@@ -70,7 +70,10 @@ static void job_free(Job *job)
     g_strfreev(job->own.member_uuids);
     g_clear_pointer(&job->domids, g_array_unref);
     host_config_free(job->config);
+    host_image_info_free(job->info);
     g_free(job->value);
+    if (job->image != NULL)
+        image_unref(job->image);
     g_free(job);
 }
 
@@ -152,16 +155,15 @@ static gboolean source_dispatch(GSource *source, GSourceFunc callback, gpointer 
 
 static GSourceFuncs source_funcs = {.dispatch = source_dispatch};
 
-/* A source that calls @callback at its ready time. */
-static GSource *source_new(HostXen *host, GSourceFunc callback)
+GSource *source_new(HostXen *host, GSourceFunc callback, gpointer data)
 {
     GSource *source = g_source_new(&source_funcs, sizeof(GSource));
-    g_source_set_callback(source, callback, host, NULL);
+    g_source_set_callback(source, callback, data, NULL);
     g_source_attach(source, host->context);
     return source;
 }
 
-static void source_free(GSource *source)
+void source_free(GSource *source)
 {
     g_source_destroy(source);
     g_source_unref(source);
@@ -174,11 +176,12 @@ void job_start(Job *job)
     g_thread_pool_push(job->pool, job, NULL);
 }
 
-static GThreadPool *pool_new(guint threads, GError **error)
+/* -1 @threads: without a bound. */
+static GThreadPool *pool_new(gint threads, GError **error)
 {
     g_autoptr(GError) local = NULL;
-    GThreadPool *pool = g_thread_pool_new_full(job_run, NULL, (GDestroyNotify)job_free,
-                                               (int)threads, FALSE, &local);
+    GThreadPool *pool = g_thread_pool_new_full(job_run, NULL, (GDestroyNotify)job_free, threads,
+                                               FALSE, &local);
     if (pool == NULL)
         g_set_error(error, DOMGRP_ERROR, DOMGRP_ERROR_HOST, "no threads can be had: %s",
                     local->message);
@@ -191,20 +194,21 @@ gboolean jobs_init(HostXen *host, GError **error)
     g_cond_init(&host->domain_gone);
     g_queue_init(&host->done);
     g_queue_init(&host->contexts);
-    host->reporter = source_new(host, jobs_report);
-    host->rest = source_new(host, jobs_rest);
+    host->reporter = source_new(host, jobs_report, host);
+    host->rest = source_new(host, jobs_rest, host);
     /* Threads take an arena of malloc each; two are enough for jobs that mostly wait. */
     mallopt(M_ARENA_MAX, 2);
 
-    return (host->builds = pool_new(BUILDS_MAX, error)) != NULL &&
+    return (host->builds = pool_new((gint)BUILDS_MAX, error)) != NULL &&
            (host->programs = pool_new(PROGRAMS_MAX, error)) != NULL &&
+           (host->saves = pool_new(-1, error)) != NULL &&
            (host->watches = pool_new(1, error)) != NULL &&
            (host->pool = pool_new(JOBS_MAX, error)) != NULL;
 }
 
 void jobs_clear(HostXen *host)
 {
-    GThreadPool *pools[] = {host->builds, host->programs, host->watches, host->pool};
+    GThreadPool *pools[] = {host->saves, host->builds, host->programs, host->watches, host->pool};
     for (guint i = 0; i < G_N_ELEMENTS(pools); i++)
         if (pools[i] != NULL)
             g_thread_pool_free(pools[i], TRUE, TRUE);

@@ -58,23 +58,40 @@ static void create_undo(Job *job)
         libxl_domain_destroy(job->xl->ctx, job->domid, NULL);
 }
 
-static gboolean create_build(Job *job, libxl_domain_config *config, GError **error)
+static int restore_begin(Job *job, libxl_domain_config *config, const Restore *restore,
+                         uint32_t *domid)
+{
+    libxl_domain_restore_params params;
+
+    libxl_domain_restore_params_init(&params);
+    params.stream_version = 2;
+    int rc = libxl_domain_create_restore(job->xl->ctx, config, domid, restore->fd, -1, &params,
+                                         &restore->call->how, NULL);
+    rc = xl_call_wait(restore->call, job->xl, rc);
+    libxl_domain_restore_params_dispose(&params);
+    return rc;
+}
+
+static gboolean build(Job *job, libxl_domain_config *config, const Restore *restore, GError **error)
 {
     uint32_t domid = INVALID_DOMID;
 
     uuid_to_text(libxl_uuid_bytearray_const(&config->c_info.uuid), job->uuid);
     int lock = xl_lock_take();
-    int rc = libxl_domain_create_new(job->xl->ctx, config, &domid, NULL, NULL);
+    int rc = restore != NULL ? restore_begin(job, config, restore, &domid)
+                             : libxl_domain_create_new(job->xl->ctx, config, &domid, NULL, NULL);
     xl_lock_give(lock);
     if (domid != (uint32_t)INVALID_DOMID)
         job->domid = domid;
+    if (restore != NULL && !restore->is_good(restore->data, rc == 0, error))
+        return FALSE;
     if (rc != 0)
-        return xl_fail(job->xl, rc, error, "the domain \"%s\" cannot be created",
-                       config->c_info.name);
+        return xl_fail(job->xl, rc, error, "the domain \"%s\" cannot be %s", config->c_info.name,
+                       restore != NULL ? "restored" : "created");
     return record_write_domain(job->host, &job->own.record, job->domid, error);
 }
 
-static gboolean create_run(Job *job, GError **error)
+gboolean life_build(Job *job, const Restore *restore, GError **error)
 {
     libxl_domain_config config;
     gboolean good = FALSE;
@@ -84,13 +101,18 @@ static gboolean create_run(Job *job, GError **error)
     if (rc != 0)
         xl_fail(job->xl, rc, error, "a domain's configuration cannot be read");
     else
-        good = create_build(job, &config, error);
+        good = build(job, &config, restore, error);
     libxl_domain_config_dispose(&config);
     if (!good) {
         create_undo(job);
         job->domid = HOST_DOMID_NONE;
     }
     return good;
+}
+
+static gboolean create_run(Job *job, GError **error)
+{
+    return life_build(job, NULL, error);
 }
 
 static void create_report(Job *job)
@@ -180,6 +202,32 @@ void life_shutdown(Host *base, guint32 domid, const char *uuid, HostShutdown how
     job->how = how;
     job->fallback = fallback;
     job_start(job);
+}
+
+/* -- resume -- */
+
+/*
+ * The guest is told that its suspending was cancelled, and goes on where it stands. One
+ * that does not know this (its kernel has no ELF note SUSPEND_CANCEL) takes itself
+ * for restored and loses its devices; libxl knows of no other way here either.
+ */
+static gboolean resume_run(Job *job, GError **error)
+{
+    HostDomain domain;
+
+    if (!domains_check(job->host, job->domid, job->uuid, &domain, error))
+        return FALSE;
+    if (!domain.shutdown || domain.reason != HOST_REASON_SUSPEND)
+        return TRUE;
+    int rc = libxl_domain_resume(job->xl->ctx, job->domid, 1, NULL);
+    return rc == 0 || xl_fail(job->xl, rc, error, "domain %u cannot be resumed", job->domid);
+}
+
+void life_resume(Host *base, guint32 domid, const char *uuid, HostDone done, gpointer data)
+{
+    Job *job = domain_job(base, domid, uuid, resume_run, done, data);
+    if (!saving_break(job->host, domid, job))
+        job_start(job);
 }
 
 /* -- destroy -- */

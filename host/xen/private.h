@@ -3,7 +3,9 @@
 #ifndef HOST_XEN_PRIVATE_H
 #define HOST_XEN_PRIVATE_H
 
+#include "collector.h"
 #include "host-xen.h"
+#include "image-file.h"
 #include "xendomgrp.h"
 
 #include <gio/gio.h>
@@ -37,6 +39,24 @@ void xl_free(Xl *xl);
 gboolean xl_fail(Xl *xl, int rc, GError **error, const char *format, ...) G_GNUC_PRINTF(4, 5);
 void xl_forget(Xl *xl);
 
+/*
+ * A call of libxl that takes long and that another thread may break off. It is given &how, and
+ * its result to xl_call_wait().
+ */
+typedef struct {
+    libxl_asyncop_how how;
+    GMutex lock; /* protects what follows */
+    Xl *xl;      /* while it runs */
+    gboolean broken;
+} XlCall;
+
+void xl_call_init(XlCall *call);
+void xl_call_clear(XlCall *call);
+/* Waits for what was begun, if it was, and returns libxl's code. */
+int xl_call_wait(XlCall *call, Xl *xl, int begun);
+/* From any thread: it ends soon, with CANCELLED unless it was over. */
+void xl_call_break(XlCall *call);
+
 /* A logger for what reports by errno alone, usable from any thread. */
 extern xentoollog_logger xl_silent;
 
@@ -57,6 +77,8 @@ typedef struct {
 
     GThreadPool *builds;   /* domain_create */
     GThreadPool *programs; /* EXEC probes */
+    GThreadPool *saves;    /* as many as there are members that are being saved: they wait for each
+                            * other */
     GThreadPool *watches;  /* of one thread: watches of xenstore and what they tell, in order */
     GThreadPool *pool;     /* everything else */
     GMutex lock;           /* protects what follows */
@@ -75,6 +97,7 @@ typedef struct {
     guint n_programs;   /* those that run */
     GHashTable *askeds; /* domid to Asked; asked.c's */
     guint last_asked;
+    GQueue images; /* of HostImage, those that something still works on */
 } HostXen;
 
 static inline HostXen *host_xen(Host *host)
@@ -106,6 +129,7 @@ struct Job {
         HostCreated created;
         HostConfigured configured;
         void (*paused)(gpointer data, const HostPause *pause, const GError *error);
+        HostImageOpened opened;
     } callback;
     gpointer data;
     GDestroyNotify data_free; /* on the main context, or NULL */
@@ -121,11 +145,13 @@ struct Job {
     guint32 group_id;
     GArray *domids; /* of guint32 */
     OwnRecord own;
+    HostImage *image;
 
     /* results */
     HostConfig *config;
     HostPause pause;
     char *value; /* what xenstore holds, NULL if nothing */
+    HostImageInfo *info;
 };
 
 Job *job_new(Host *host, gboolean (*run)(Job *job, GError **error), void (*report)(Job *job),
@@ -137,6 +163,10 @@ void job_start(Job *job);
 void job_report_done(Job *job); /* for HostDone */
 /* Gives @job its xl; for one without_xl that turns out to need it. */
 gboolean job_take_xl(Job *job, GError **error);
+
+/* A source of the host's context that calls @callback at its ready time. */
+GSource *source_new(HostXen *host, GSourceFunc callback, gpointer data);
+void source_free(GSource *source);
 
 gboolean jobs_init(HostXen *host, GError **error);
 void jobs_clear(HostXen *host);
@@ -178,6 +208,10 @@ void config_read(Host *host, const char *path, const char *text, const char *dir
                  HostConfigured done, gpointer data);
 void config_retrieve(Host *host, guint32 domid, HostConfigured done, gpointer data);
 gboolean config_parse(Host *host, const char *json, HostConfig **ret_config, GError **error);
+/* The same, with the libxl context of any thread. */
+gboolean config_facts(Xl *xl, const char *json, HostConfig **ret_config, GError **error);
+gboolean config_map(Host *host, const char *json, const HostConfigMap *map, HostConfig **ret_config,
+                    GError **error);
 
 /* -- child.c: a program that is run, on a thread of a job -- */
 
@@ -210,6 +244,18 @@ typedef struct {
 /* Returns when it has ended; what it left in its process group is ended then, too. */
 ChildEnd child_run(Child *child);
 
+/* "PATH=..." for its environment; free with g_free(). */
+char *child_path(void);
+
+/* -- text.c: what guests and programs say -- */
+
+#define TEXT_LINE_MAX 200
+
+/* What is fit to be shown of @bytes, which anybody may have chosen. */
+char *text_clean(const char *bytes, gsize length, gsize max);
+/* The first line of @output after ": ", or "". */
+char *text_line(const GString *output);
+
 /* -- dryrun.c: xl reads an xl.cfg -- */
 
 /* The libxl JSON of @text; stdout of `xl create --dryrun`. MEMBER_CONFIG in xl's own words. */
@@ -220,6 +266,18 @@ gboolean dryrun(const char *path, const char *text, const char *directory, char 
 
 void life_create(Host *host, const char *json, const HostRecord *record, HostCreated done,
                  gpointer data);
+/*
+ * In a job: builds a domain of the JSON in its text, with its own record, and puts that into its
+ * domid. @restore reads its memory from the pipe @fd, by @call; without it (@fd -1, NULL) it is
+ * a new one. If @is_good, which is asked when it is built, says no, it is as if it had failed.
+ */
+typedef struct {
+    int fd;
+    XlCall *call;
+    gboolean (*is_good)(gpointer data, gboolean built, GError **error);
+    gpointer data;
+} Restore;
+gboolean life_build(Job *job, const Restore *restore, GError **error);
 void life_unpause(Host *host, guint32 domid, const char *uuid, HostDone done, gpointer data);
 void life_shutdown(Host *host, guint32 domid, const char *uuid, HostShutdown how, gboolean fallback,
                    HostDone done, gpointer data);
@@ -228,6 +286,91 @@ void life_preserve(Host *host, guint32 domid, const char *uuid, HostDone done, g
 void life_coredump(Host *host, guint32 domid, const char *uuid, HostDone done, gpointer data);
 void life_soft_reset(Host *host, guint32 domid, const char *uuid, const char *json, HostDone done,
                      gpointer data);
+
+void life_resume(Host *host, guint32 domid, const char *uuid, HostDone done, gpointer data);
+
+/* -- image.c, image-save.c, image-restore.c: images -- */
+
+/* The stream of one member that is being saved. */
+typedef struct {
+    HostImage *image;
+    guint number; /* in the image */
+    guint32 domid;
+    char uuid[DOMGRP_UUID_TEXT];
+    gboolean live;
+    int pipe[2];
+    int failed; /* an errno value: there is no pipe */
+    XlCall call;
+    Stream *stream;
+    gboolean ended; /* libxl has: the main thread's, as what follows */
+    GError *error;  /* why it failed */
+    gboolean still; /* image_suspend() is done */
+    HostDone done;  /* of the call that is under way, or NULL */
+    gpointer data;
+    GQueue after; /* of Job: what is to be done when it has ended */
+} Saving;
+
+/* Counted by g_rc_box on the main thread. */
+struct HostImage {
+    HostXen *host;
+    GCancellable *cancellable;
+    gboolean closed;
+
+    /* one that is written */
+    char *group_name;
+    char *group_uuid;
+    char *member_names; /* between spaces */
+    GStrv member_uuids; /* by number */
+    guint64 total_bytes;
+    ImageFile *file;
+    ImageWriter *writer;
+    Collector *collector;
+    GSource *settle;    /* set ready by any thread: calls may be done */
+    GMutex lock;        /* held to add to savings, and by other threads */
+    GPtrArray *savings; /* of Saving */
+
+    /* one that is read */
+    int fd;
+    ImageReader *reader;
+    GMutex reading;     /* the reader is one thread's at a time */
+    guint64 read_bytes; /* of members' streams; atomic */
+};
+
+/* A job on @image, which is kept until it was reported. */
+Job *image_job(HostImage *image, gboolean (*run)(Job *job, GError **error),
+               void (*report)(Job *job), gpointer data);
+HostImage *image_new(HostXen *host);
+void image_unref(HostImage *image);
+void image_progress(Host *host, const HostImage *image, HostImageProgress *ret_progress);
+void image_cancel(Host *host, HostImage *image);
+void image_close(Host *host, HostImage *image);
+void image_remove(Host *host, const char *path, const char *image_uuid, HostDone done,
+                  gpointer data);
+/* Domains came, ended or went. */
+void images_domains_changed(HostXen *host);
+/* Breaks off all work on images. */
+void images_cancel(HostXen *host);
+/* Frees them when nothing works on them any more. */
+void images_clear(HostXen *host);
+
+void image_create(Host *host, const HostImageSpec *spec, HostImageOpened done, gpointer data);
+void image_suspend(Host *host, HostImage *image, guint32 domid, const char *uuid, gboolean live,
+                   HostDone done, gpointer data);
+void image_snapshot(Host *host, HostImage *image, const char *command, HostDone done,
+                    gpointer data);
+void image_save(Host *host, HostImage *image, guint32 domid, const char *uuid, HostDone done,
+                gpointer data);
+void image_finish(Host *host, HostImage *image, HostDone done, gpointer data);
+/* Calls that are done are told so. */
+void image_settle(HostImage *image);
+void saving_free(Saving *saving);
+/* If @domid is being saved: breaks that off, starts @job when it has ended, and returns TRUE. */
+gboolean saving_break(HostXen *host, guint32 domid, Job *job);
+
+void image_open(Host *host, const char *path, HostImageOpened done, gpointer data);
+void image_restore(Host *host, HostImage *image, const char *member_uuid, const char *json,
+                   const HostRecord *record, HostCreated done, gpointer data);
+void image_use(Host *host, HostImage *image, HostDone done, gpointer data);
 
 /* -- record.c: xenstore -- */
 
@@ -256,6 +399,8 @@ void probes_clear(HostXen *host);
 void asked_look(HostXen *host, HostDomain *domain);
 /* All domains there are have been looked at since this was called last. */
 void asked_sweep(HostXen *host);
+/* On any thread: takes back a request to suspend that the guest has not read. */
+void asked_withdraw(HostXen *host, guint32 domid);
 /* The guest of @domid begins anew. */
 void asked_forget(HostXen *host, guint32 domid);
 /* A watch with @token, which begins with ASKED_TOKEN, has fired. */

@@ -12,11 +12,8 @@
 #include <string.h>
 #include <sys/wait.h>
 
-/* Of what a guest or a program says, in bytes. */
+/* Of what a guest says, in bytes. */
 #define VALUE_MAX 64
-#define LINE_LENGTH_MAX 200
-
-#define PATH_DEFAULT "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 typedef struct {
     HostXen *host;
@@ -100,23 +97,6 @@ static void finish_late(Probe *probe, const char *what)
     g_autoptr(GError) error = g_error_new(DOMGRP_ERROR, DOMGRP_ERROR_TIMEOUT, "%s within %g s",
                                           what, (double)probe->timeout_us / G_USEC_PER_SEC);
     probe_finish(probe, error);
-}
-
-/* What is fit to be shown of @bytes, which anybody may have chosen. */
-static char *text_clean(const char *bytes, gsize length, gsize max)
-{
-    g_autofree char *valid = g_utf8_make_valid(bytes, (gssize)MIN(length, max));
-    GString *text = g_string_new(NULL);
-    for (const char *c = valid; *c != '\0'; c = g_utf8_next_char(c)) {
-        gunichar character = g_utf8_get_char(c);
-        if (g_unichar_isprint(character))
-            g_string_append_unichar(text, character);
-        else
-            g_string_append_printf(text, "\\x%02x", character);
-    }
-    if (length > max)
-        g_string_append(text, "...");
-    return g_string_free(text, FALSE);
 }
 
 /* -- a connection -- */
@@ -267,16 +247,9 @@ static void exec_late(gpointer data)
     finish_late(probe, "its turn to be run did not come");
 }
 
-static char *first_line(const GString *output)
-{
-    gsize length = strcspn(output->str, "\n");
-    g_autofree char *line = text_clean(output->str, length, LINE_LENGTH_MAX);
-    return line[0] != '\0' ? g_strconcat(": ", line, NULL) : g_strdup("");
-}
-
 static void exec_fail(const Probe *probe, ChildEnd end, const Child *child, GError **error)
 {
-    g_autofree char *line = first_line(child->out);
+    g_autofree char *line = text_line(child->out);
     DomgrpErrorCode code = end == CHILD_LATE ? DOMGRP_ERROR_TIMEOUT : DOMGRP_ERROR_HOST;
     g_autofree char *what = NULL;
 
@@ -303,7 +276,7 @@ static gboolean exec_run(Job *job, GError **error)
                    .directory = "/",
                    .file = -1,
                    .timeout_us = probe->deadline - g_get_monotonic_time(),
-                   .output_max = LINE_LENGTH_MAX + 1,
+                   .output_max = TEXT_LINE_MAX + 1,
                    .drains = TRUE,
                    .cancellable = probe->cancellable,
                    .out = output,
@@ -384,9 +357,8 @@ static void probe_begin(gpointer data)
 
 static char **environment_new(const HostProbe *what)
 {
-    const char *path = g_getenv("PATH");
     char **environment = g_new0(char *, 6);
-    environment[0] = g_strconcat("PATH=", path != NULL ? path : PATH_DEFAULT, NULL);
+    environment[0] = child_path();
     environment[1] = g_strconcat("DOMGRP_GROUP=", what->group, NULL);
     environment[2] = g_strconcat("DOMGRP_MEMBER=", what->member, NULL);
     environment[3] = g_strdup_printf("DOMGRP_DOMID=%u", what->domid);

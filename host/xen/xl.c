@@ -185,6 +185,54 @@ void xl_forget(Xl *xl)
     g_clear_pointer(&xl->cause, g_free);
 }
 
+/* -- calls that can be broken off -- */
+
+void xl_call_init(XlCall *call)
+{
+    *call = (XlCall){.how = {.u.for_event = (uintptr_t)call}};
+    g_mutex_init(&call->lock);
+}
+
+void xl_call_clear(XlCall *call)
+{
+    g_mutex_clear(&call->lock);
+}
+
+/* Who breaks it off finds it running, or is found by it when it begins. */
+static void call_set(XlCall *call, Xl *xl)
+{
+    g_mutex_lock(&call->lock);
+    call->xl = xl;
+    if (xl != NULL && call->broken)
+        libxl_ao_abort(xl->ctx, &call->how);
+    g_mutex_unlock(&call->lock);
+}
+
+int xl_call_wait(XlCall *call, Xl *xl, int begun)
+{
+    libxl_event *event = NULL;
+
+    if (begun != 0)
+        return begun;
+    call_set(call, xl);
+    /* libxl's other events are not asked for; what it began it also ends. */
+    while (libxl_event_wait(xl->ctx, &event, LIBXL_EVENTMASK_ALL, NULL, NULL) != 0)
+        g_thread_yield();
+    call_set(call, NULL);
+    int rc = event->u.operation_complete.rc;
+    libxl_event_free(xl->ctx, event);
+    return rc;
+}
+
+void xl_call_break(XlCall *call)
+{
+    g_mutex_lock(&call->lock);
+    if (!call->broken && call->xl != NULL)
+        libxl_ao_abort(call->xl->ctx, &call->how);
+    call->broken = TRUE;
+    g_mutex_unlock(&call->lock);
+}
+
 /* -- codes -- */
 
 /* libxl has a code for want of memory, but builds that meet it fail without. */
@@ -200,7 +248,10 @@ static DomgrpErrorCode code_of(int rc, const char *cause)
     case ERROR_NOMEM:
         return DOMGRP_ERROR_MEMORY;
     case ERROR_TIMEDOUT:
+    case ERROR_GUEST_TIMEDOUT:
         return DOMGRP_ERROR_TIMEOUT;
+    case ERROR_ABORTED:
+        return DOMGRP_ERROR_CANCELLED;
     case ERROR_DOMAIN_NOTFOUND:
         return DOMGRP_ERROR_DOMAIN_UNKNOWN;
     case ERROR_NI:

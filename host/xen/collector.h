@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The collector of an image: one thread that reads members' streams from
+ * pipes and gives them to the image's writer. Who writes a stream is held up
+ * by its full pipe for as long as nothing is read from it.
+ *
+ * A plain stream is read up to its first page, which comes when its guest
+ * stands still, and the rest when it is taken, one stream after the other in
+ * the order of collector_take(). A live one is read at once, but stops a little
+ * before its first round is over until all live ones are there, so that their
+ * guests come to stand still close together.
+ *
+ * Functions may be called on any thread.
+ */
+#ifndef HOST_XEN_COLLECTOR_H
+#define HOST_XEN_COLLECTOR_H
+
+#include "image.h"
+
+G_BEGIN_DECLS
+
+typedef struct Collector Collector;
+typedef struct Stream Stream;
+
+typedef enum {
+    STREAM_BEFORE, /* on the way to its first page */
+    STREAM_LIVE,   /* being read while its guest runs */
+    STREAM_HELD,   /* its rest waits to be taken */
+    STREAM_TAKEN,  /* its rest is read when its turn comes */
+    STREAM_OVER,   /* all of it was read, or it broke off */
+} StreamState;
+
+typedef struct {
+    /* On the collector's thread: a stream's state has changed, or the image has failed. */
+    void (*changed)(gpointer data);
+    /* On the collector's thread, once: the image has failed or the collector was stopped, nothing
+     * is read any more. */
+    void (*broken)(gpointer data);
+} CollectorEvents;
+
+/* A collector for @writer, whose file is @fd; both are borrowed, as is @events. */
+Collector *collector_new(ImageWriter *writer, int fd, const CollectorEvents *events,
+                         gpointer data);
+/* Has it break off; returns at once. */
+void collector_stop(Collector *collector);
+/* Stops it, and waits for its thread. */
+void collector_free(Collector *collector);
+
+/* Adds a plain stream that comes from the pipe @fd, which is borrowed. The stream is the
+ * collector's. */
+Stream *collector_add(Collector *collector, guint member, int fd);
+/* Likewise a live one, whose first round has about @bytes. */
+Stream *collector_add_live(Collector *collector, guint member, int fd, guint64 bytes);
+/* The guest of a live stream stands still: what is left waits to be taken. */
+void collector_hold(Collector *collector, Stream *stream);
+void collector_take(Collector *collector, Stream *stream);
+/* Nothing more is written into its pipe, and it is whole; else its end in the pipe breaks it off. */
+void collector_whole(Collector *collector, Stream *stream);
+StreamState collector_state(Collector *collector, const Stream *stream);
+/* Why it broke off, a copy; NULL: it has not. */
+GError *collector_error(Collector *collector);
+/* Keeps what a snapshot command printed. */
+gboolean collector_disks(Collector *collector, const char *disks, GError **error);
+/* Ends the image; all streams are over. */
+gboolean collector_finish(Collector *collector, GError **error);
+
+G_END_DECLS
+
+#endif

@@ -1,0 +1,323 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Reading an image: libxl builds a domain from a pipe, which a thread fills
+ * with the member's stream. It has all of it before the reader knows that all
+ * of it was good, so a domain counts only when both say so.
+ */
+#include "private.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define PIPE_SIZE (1024 * 1024)
+
+/* xl's header: its magic, and at its end how many bytes of data follow it. */
+#define XL_HEADER 48
+#define XL_MAGIC "Xen saved domain, xl format\n"
+
+/* -- open -- */
+
+/* What the thread makes, on its way to the main thread. */
+typedef struct {
+    int fd;
+    ImageReader *reader;
+    HostImageOpened done;
+    gpointer data;
+} Opening;
+
+static void opening_free(gpointer data)
+{
+    Opening *opening = data;
+    g_clear_pointer(&opening->reader, image_reader_free);
+    if (opening->fd >= 0)
+        close(opening->fd);
+    g_free(opening);
+}
+
+static gboolean file_open(const char *path, int *ret_fd, GError **error)
+{
+    struct stat file;
+    int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+
+    if (fd >= 0 && fstat(fd, &file) == 0 && S_ISREG(file.st_mode)) {
+        *ret_fd = fd;
+        return TRUE;
+    }
+    g_set_error(error, DOMGRP_ERROR, DOMGRP_ERROR_FILE, "%s cannot be read: %s", path,
+                fd < 0 ? g_strerror(errno) : "it is no plain file");
+    if (fd >= 0)
+        close(fd);
+    return FALSE;
+}
+
+static gboolean info_fill(Job *job, const ImageInfo *from, GError **error)
+{
+    HostImageInfo *info = job->info = g_new0(HostImageInfo, 1);
+    g_auto(GStrv) lines = g_strsplit(from->disks, "\n", -1);
+
+    g_strlcpy(info->uuid, from->uuid, sizeof info->uuid);
+    g_strlcpy(info->group_uuid, from->group_uuid, sizeof info->group_uuid);
+    info->group_name = g_strdup(from->group_name);
+    info->text = g_strdup(from->text);
+    info->used = from->used;
+    info->disks = g_ptr_array_new_with_free_func(g_free);
+    for (guint i = 0; lines[i] != NULL; i++)
+        if (lines[i][0] != '\0')
+            g_ptr_array_add(info->disks, g_strdup(lines[i]));
+    info->members = g_ptr_array_new_with_free_func((GDestroyNotify)host_config_free);
+    for (guint i = 0; i < from->members->len; i++) {
+        const ImageMember *member = from->members->pdata[i];
+        HostConfig *config;
+        if (!config_facts(job->xl, member->json, &config, error))
+            return FALSE;
+        g_ptr_array_add(info->members, config);
+    }
+    return TRUE;
+}
+
+static gboolean open_run(Job *job, GError **error)
+{
+    Opening *opening = job->data;
+
+    if (!file_open(job->path, &opening->fd, error))
+        return FALSE;
+    opening->reader = image_reader_new(opening->fd, FALSE, NULL, error);
+    if (opening->reader != NULL &&
+        info_fill(job, image_reader_info(opening->reader), error))
+        return TRUE;
+    g_prefix_error(error, "%s: ", job->path);
+    return FALSE;
+}
+
+static guint64 stream_bytes(const ImageInfo *info)
+{
+    guint64 bytes = 0;
+    for (guint i = 0; i < info->members->len; i++)
+        bytes += ((const ImageMember *)info->members->pdata[i])->bytes;
+    return bytes;
+}
+
+static void open_report(Job *job)
+{
+    Opening *opening = job->data;
+    HostImage *image = NULL;
+
+    if (job->error == NULL) {
+        image = image_new(job->host);
+        image->fd = opening->fd;
+        image->reader = g_steal_pointer(&opening->reader);
+        image->total_bytes = stream_bytes(image_reader_info(image->reader));
+        opening->fd = -1;
+    }
+    opening->done(opening->data, image, image != NULL ? job->info : NULL, job->error);
+}
+
+void image_open(Host *base, const char *path, HostImageOpened done, gpointer data)
+{
+    Opening *opening = g_new0(Opening, 1);
+    Job *job = job_new(base, open_run, open_report, opening);
+
+    *opening = (Opening){.fd = -1, .done = done, .data = data};
+    job->data_free = opening_free;
+    job->path = g_strdup(path);
+    job_start(job);
+}
+
+/* -- the stream -- */
+
+typedef struct {
+    HostImage *image;
+    guint member;
+    int pipe[2];
+    GByteArray *start; /* of the stream, until it is known how long xl's header is */
+    gsize skip;        /* so much of that is left, which libxl does not want */
+    gboolean closed;   /* libxl reads no more */
+    gboolean good;
+    GError *error;
+    XlCall call;
+    gulong cancelled; /* a handler */
+    GThread *thread;
+} Feed;
+
+static gboolean feed_write(Feed *feed, const char *bytes, gsize length, GError **error)
+{
+    while (length > 0) {
+        ssize_t n = write(feed->pipe[1], bytes, length);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0) {
+            feed->closed = TRUE;
+            g_set_error(error, DOMGRP_ERROR, DOMGRP_ERROR_HOST, "libxl did not read all of it: %s",
+                        g_strerror(errno));
+            return FALSE;
+        }
+        bytes += n;
+        length -= (gsize)n;
+        __atomic_fetch_add(&feed->image->read_bytes, (guint64)n, __ATOMIC_RELAXED);
+    }
+    return TRUE;
+}
+
+/* How long xl's header at the start of a stream is; libxl's own begins otherwise. */
+static gsize header_size(const guint8 start[XL_HEADER])
+{
+    guint32 data;
+    if (memcmp(start, XL_MAGIC, strlen(XL_MAGIC)) != 0)
+        return 0;
+    memcpy(&data, start + XL_HEADER - sizeof data, sizeof data);
+    return XL_HEADER + data;
+}
+
+static gboolean feed_take(gpointer data, const void *bytes, gsize length, GError **error)
+{
+    Feed *feed = data;
+
+    if (feed->start->len < XL_HEADER) {
+        g_byte_array_append(feed->start, bytes, (guint)length);
+        if (feed->start->len < XL_HEADER)
+            return TRUE;
+        feed->skip = header_size(feed->start->data);
+        bytes = feed->start->data;
+        length = feed->start->len;
+    }
+    gsize skipped = MIN(feed->skip, length);
+    feed->skip -= skipped;
+    return feed_write(feed, (const char *)bytes + skipped, length - skipped, error);
+}
+
+static gpointer feed_run(gpointer data)
+{
+    Feed *feed = data;
+    HostImage *image = feed->image;
+
+    g_mutex_lock(&image->reading);
+    feed->good = image_reader_stream(image->reader, feed->member, feed_take, feed,
+                                     image->cancellable, &feed->error);
+    g_mutex_unlock(&image->reading);
+    close(feed->pipe[1]);
+    return NULL;
+}
+
+/* libxl has ended: whatever the thread still writes, nobody reads. */
+static gboolean feed_end(gpointer data, gboolean built, GError **error)
+{
+    Feed *feed = data;
+
+    close(feed->pipe[0]);
+    feed->pipe[0] = -1;
+    g_thread_join(feed->thread);
+    if (feed->good)
+        return TRUE;
+    if (feed->closed && !built)
+        return TRUE; /* libxl knows why */
+    g_propagate_error(error, g_steal_pointer(&feed->error));
+    return FALSE;
+}
+
+static void on_cancelled(GCancellable *cancellable, gpointer data)
+{
+    xl_call_break(data);
+}
+
+/* -- restore -- */
+
+static gboolean member_find(const ImageInfo *info, const char *uuid, guint *ret_member)
+{
+    for (guint i = 0; i < info->members->len; i++) {
+        const ImageMember *member = info->members->pdata[i];
+        if (!g_str_equal(member->uuid, uuid))
+            continue;
+        *ret_member = i;
+        return TRUE;
+    }
+    return FALSE;
+}
+
+static gboolean feed_begin(Feed *feed, Job *job, GError **error)
+{
+    const ImageInfo *info = image_reader_info(job->image->reader);
+
+    if (!member_find(info, job->path, &feed->member)) {
+        g_set_error(error, DOMGRP_ERROR, DOMGRP_ERROR_VALUE, "the image has no member %s",
+                    job->path);
+        return FALSE;
+    }
+    if (pipe2(feed->pipe, O_CLOEXEC) != 0) {
+        g_set_error(error, DOMGRP_ERROR, DOMGRP_ERROR_HOST, "no pipe can be had: %s",
+                    g_strerror(errno));
+        return FALSE;
+    }
+    fcntl(feed->pipe[1], F_SETPIPE_SZ, PIPE_SIZE);
+    feed->image = job->image;
+    feed->start = g_byte_array_new();
+    feed->thread = g_thread_new("domgrp-feed", feed_run, feed);
+    return TRUE;
+}
+
+static gboolean restore_run(Job *job, GError **error)
+{
+    Feed feed = {0};
+    GCancellable *cancellable = job->image->cancellable;
+
+    if (!feed_begin(&feed, job, error))
+        return FALSE;
+    xl_call_init(&feed.call);
+    feed.cancelled =
+        g_cancellable_connect(cancellable, G_CALLBACK(on_cancelled), &feed.call, NULL);
+    Restore restore = {feed.pipe[0], &feed.call, feed_end, &feed};
+    gboolean good = life_build(job, &restore, error);
+    g_cancellable_disconnect(cancellable, feed.cancelled);
+    xl_call_clear(&feed.call);
+    if (feed.pipe[0] >= 0) /* libxl was not even asked */
+        feed_end(&feed, FALSE, NULL);
+    g_byte_array_unref(feed.start);
+    g_clear_error(&feed.error);
+    return good;
+}
+
+static void restore_report(Job *job)
+{
+    job->callback.created(job->data, job->domid, job->error);
+}
+
+void image_restore(Host *base, HostImage *image, const char *member_uuid, const char *json,
+                   const HostRecord *record, HostCreated done, gpointer data)
+{
+    Job *job = image_job(image, restore_run, restore_report, data);
+    job->without_xl = FALSE;
+    job->callback.created = done;
+    job->pool = image->host->builds;
+    job->path = g_strdup(member_uuid);
+    job->text = g_strdup(json);
+    job_set_record(job, record);
+    job_start(job);
+}
+
+/* -- use -- */
+
+static gboolean use_run(Job *job, GError **error)
+{
+    g_autofree char *own = g_strdup_printf("/proc/self/fd/%d", job->image->fd);
+    int fd = open(own, O_RDWR | O_CLOEXEC);
+
+    if (fd < 0) {
+        g_set_error(error, DOMGRP_ERROR, DOMGRP_ERROR_FILE,
+                    "the image cannot be marked used: %s; it must be on a file system that can be "
+                    "written",
+                    g_strerror(errno));
+        return FALSE;
+    }
+    gboolean good = image_mark_used(fd, error);
+    close(fd);
+    return good;
+}
+
+void image_use(Host *base, HostImage *image, HostDone done, gpointer data)
+{
+    Job *job = image_job(image, use_run, job_report_done, data);
+    job->callback.done = done;
+    job_start(job);
+}

@@ -1,0 +1,491 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Writing an image. Each member has a thread that waits for libxl, whose
+ * helper writes the member's stream into a pipe; the image's collector reads
+ * the pipes. A call is done when the collector, libxl and Xen say so,
+ * which the main thread finds out whenever one of them has news.
+ */
+#include "private.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define PIPE_SIZE (1024 * 1024)
+#define SNAPSHOT_TIMEOUT_US (60 * G_USEC_PER_SEC)
+#define SNAPSHOT_OUTPUT_MAX (64 * 1024)
+
+/* -- create -- */
+
+/* On the collector's thread. Not by closing the pipes: a helper that dies by that leaves its guest
+ * watched for what it writes to. */
+static void on_broken(gpointer data)
+{
+    HostImage *image = data;
+    g_mutex_lock(&image->lock);
+    for (guint i = 0; i < image->savings->len; i++)
+        xl_call_break(&((Saving *)image->savings->pdata[i])->call);
+    g_mutex_unlock(&image->lock);
+}
+
+static void on_changed(gpointer data)
+{
+    g_source_set_ready_time(((HostImage *)data)->settle, 0);
+}
+
+static const CollectorEvents events = {.changed = on_changed, .broken = on_broken};
+
+static gboolean on_settle(gpointer data)
+{
+    HostImage *image = data;
+    g_source_set_ready_time(image->settle, -1);
+    image_settle(image);
+    return G_SOURCE_CONTINUE;
+}
+
+/* What the image is made of travels to the thread and back in this. */
+typedef struct {
+    ImageSpec spec;
+    char *texts[4]; /* of the spec, and the path */
+    GPtrArray *members; /* of HostConfig, their names, UUIDs and JSON only */
+    ImageFile *file;
+    ImageWriter *writer;
+    HostImageOpened done;
+    gpointer data;
+} Creation;
+
+static void creation_free(gpointer data)
+{
+    Creation *creation = data;
+    for (guint i = 0; i < G_N_ELEMENTS(creation->texts); i++)
+        g_free(creation->texts[i]);
+    g_ptr_array_unref(creation->members);
+    g_clear_pointer(&creation->writer, image_writer_free);
+    image_file_free(creation->file);
+    g_free(creation);
+}
+
+static Creation *creation_new(const HostImageSpec *of)
+{
+    Creation *creation = g_new0(Creation, 1);
+
+    creation->texts[0] = g_strdup(of->path);
+    creation->texts[1] = g_strdup(of->group_uuid);
+    creation->texts[2] = g_strdup(of->group_name);
+    creation->texts[3] = g_strdup(of->text);
+    creation->spec = (ImageSpec){.group_uuid = creation->texts[1],
+                                 .group_name = creation->texts[2],
+                                 .text = creation->texts[3],
+                                 .effort = of->fast ? IMAGE_FAST : IMAGE_SMALL};
+    g_strlcpy(creation->spec.uuid, of->uuid, sizeof creation->spec.uuid);
+    creation->members = g_ptr_array_new_with_free_func((GDestroyNotify)host_config_free);
+    for (guint i = 0; i < of->n_members; i++) {
+        HostConfig *member = g_new0(HostConfig, 1);
+        member->name = g_strdup(of->members[i]->name);
+        member->json = g_strdup(of->members[i]->json);
+        g_strlcpy(member->uuid, of->members[i]->uuid, sizeof member->uuid);
+        g_ptr_array_add(creation->members, member);
+    }
+    return creation;
+}
+
+static gboolean create_run(Job *job, GError **error)
+{
+    Creation *creation = job->data;
+    guint number;
+
+    if (!image_file_create(creation->texts[0], creation->spec.uuid, TRUE, &creation->file, error))
+        return FALSE;
+    creation->writer =
+        image_writer_new(image_file_fd(creation->file), &creation->spec, error);
+    if (creation->writer == NULL)
+        return FALSE;
+    for (guint i = 0; i < creation->members->len; i++) {
+        const HostConfig *member = creation->members->pdata[i];
+        if (!image_writer_member(creation->writer, member->uuid, member->name, member->json,
+                                 &number, error))
+            return FALSE;
+    }
+    return TRUE;
+}
+
+static void image_begin(HostImage *image, Creation *creation)
+{
+    g_autoptr(GString) names = g_string_new(NULL);
+    g_autoptr(GStrvBuilder) uuids = g_strv_builder_new();
+
+    for (guint i = 0; i < creation->members->len; i++) {
+        const HostConfig *member = creation->members->pdata[i];
+        g_string_append_printf(names, "%s%s", i > 0 ? " " : "", member->name);
+        g_strv_builder_add(uuids, member->uuid);
+    }
+    image->member_names = g_strdup(names->str);
+    image->member_uuids = g_strv_builder_end(uuids);
+    image->group_name = g_strdup(creation->spec.group_name);
+    image->group_uuid = g_strdup(creation->spec.group_uuid);
+    image->file = g_steal_pointer(&creation->file);
+    image->writer = g_steal_pointer(&creation->writer);
+    image->settle = source_new(image->host, on_settle, image);
+    image->collector =
+        collector_new(image->writer, image_file_fd(image->file), &events, image);
+}
+
+static void create_report(Job *job)
+{
+    Creation *creation = job->data;
+    HostImage *image = NULL;
+
+    if (job->error == NULL) {
+        image = image_new(job->host);
+        image_begin(image, creation);
+    }
+    creation->done(creation->data, image, NULL, job->error);
+}
+
+void image_create(Host *base, const HostImageSpec *spec, HostImageOpened done, gpointer data)
+{
+    Creation *creation = creation_new(spec);
+    Job *job = job_new(base, create_run, create_report, creation);
+
+    creation->done = done;
+    creation->data = data;
+    job->data_free = creation_free;
+    job->without_xl = TRUE;
+    job_start(job);
+}
+
+/* -- a member's saving -- */
+
+static void fd_close(int *fd)
+{
+    if (*fd >= 0)
+        close(*fd);
+    *fd = -1;
+}
+
+void saving_free(Saving *saving)
+{
+    fd_close(&saving->pipe[0]);
+    fd_close(&saving->pipe[1]);
+    xl_call_clear(&saving->call);
+    g_clear_error(&saving->error);
+    g_free(saving);
+}
+
+static Saving *saving_find(const HostImage *image, guint32 domid)
+{
+    for (guint i = 0; i < image->savings->len; i++) {
+        Saving *saving = image->savings->pdata[i];
+        if (saving->domid == domid)
+            return saving;
+    }
+    return NULL;
+}
+
+gboolean saving_break(HostXen *host, guint32 domid, Job *job)
+{
+    for (GList *item = host->images.head; item != NULL; item = item->next) {
+        Saving *saving = saving_find(item->data, domid);
+        if (saving == NULL || saving->ended)
+            continue;
+        image_cancel(&host->host, saving->image);
+        g_queue_push_tail(&saving->after, job);
+        return TRUE;
+    }
+    return FALSE;
+}
+
+static void answer(Saving *saving, const GError *error)
+{
+    HostDone done = saving->done;
+    saving->done = NULL;
+    done(saving->data, error);
+}
+
+static gboolean stands_still(const Saving *saving)
+{
+    HostDomain domain;
+    return domains_check(saving->image->host, saving->domid, saving->uuid, &domain, NULL) &&
+           domain.shutdown && domain.reason == HOST_REASON_SUSPEND;
+}
+
+/* Why it failed: what broke off the image is the cause of what libxl says then. */
+static void answer_failed(Saving *saving)
+{
+    g_autoptr(GError) error = collector_error(saving->image->collector);
+    answer(saving, error != NULL ? error : saving->error);
+}
+
+static void settle_suspend(Saving *saving)
+{
+    Collector *collector = saving->image->collector;
+    StreamState state = collector_state(collector, saving->stream);
+
+    if (saving->ended && (saving->error != NULL || state == STREAM_OVER)) {
+        saving->still = TRUE;
+        answer_failed(saving);
+        return;
+    }
+    if (saving->live && state == STREAM_LIVE && stands_still(saving)) {
+        collector_hold(collector, saving->stream);
+        state = STREAM_HELD;
+    }
+    if (state != STREAM_HELD)
+        return;
+    saving->still = TRUE;
+    answer(saving, NULL);
+}
+
+static void settle_save(Saving *saving)
+{
+    if (saving->ended && (saving->error != NULL || collector_state(saving->image->collector,
+                                                                   saving->stream) == STREAM_OVER))
+        answer_failed(saving);
+}
+
+/* What a callback does may end the image. */
+void image_settle(HostImage *image)
+{
+    if (image->collector == NULL || image->closed)
+        return;
+    g_rc_box_acquire(image);
+    for (guint i = 0; i < image->savings->len && !image->closed; i++) {
+        Saving *saving = image->savings->pdata[i];
+        if (saving->done == NULL)
+            continue;
+        if (saving->still)
+            settle_save(saving);
+        else
+            settle_suspend(saving);
+    }
+    image_unref(image);
+}
+
+/* -- suspend -- */
+
+static gboolean saving_check(Job *job, const Saving *saving, HostDomain *ret_domain, GError **error)
+{
+    if (g_cancellable_is_cancelled(saving->image->cancellable))
+        g_set_error(error, DOMGRP_ERROR, DOMGRP_ERROR_CANCELLED, "the image was not finished");
+    else if (saving->failed != 0)
+        g_set_error(error, DOMGRP_ERROR, DOMGRP_ERROR_HOST, "no pipe can be had: %s",
+                    g_strerror(saving->failed));
+    else if (!domains_check(job->host, saving->domid, saving->uuid, ret_domain, error))
+        return FALSE;
+    else if (ret_domain->paused)
+        g_set_error(error, DOMGRP_ERROR, DOMGRP_ERROR_GROUP_STATE,
+                    "domain %u is paused, its guest cannot answer; `xl unpause` lets it",
+                    saving->domid);
+    else if (ret_domain->shutdown)
+        g_set_error(error, DOMGRP_ERROR, DOMGRP_ERROR_GROUP_STATE, "domain %u has ended (%s)",
+                    saving->domid, host_reason_name(ret_domain->reason));
+    else
+        return TRUE;
+    return FALSE;
+}
+
+static gboolean suspend_run(Job *job, GError **error)
+{
+    Saving *saving = job->data;
+    HostDomain domain;
+
+    if (!saving_check(job, saving, &domain, error))
+        return FALSE;
+    int rc = libxl_domain_suspend(job->xl->ctx, saving->domid, saving->pipe[1],
+                                  saving->live ? LIBXL_SUSPEND_LIVE : 0, &saving->call.how);
+    rc = xl_call_wait(&saving->call, job->xl, rc);
+    if (rc == 0) {
+        collector_whole(job->image->collector, saving->stream);
+        return TRUE;
+    }
+    asked_withdraw(job->host, saving->domid);
+    return xl_fail(job->xl, rc, error, "domain %u cannot be saved", saving->domid);
+}
+
+/* Nothing writes into the pipe any more: the collector comes to its end. */
+static gboolean suspend_run_and_end(Job *job, GError **error)
+{
+    Saving *saving = job->data;
+    gboolean good = suspend_run(job, error);
+    fd_close(&saving->pipe[1]);
+    return good;
+}
+
+static void suspend_report(Job *job)
+{
+    Saving *saving = job->data;
+
+    saving->ended = TRUE;
+    saving->error = g_steal_pointer(&job->error);
+    if (saving->error != NULL)
+        asked_forget(job->host, saving->domid);
+    for (Job *after; (after = g_queue_pop_head(&saving->after)) != NULL;)
+        job_start(after);
+    image_settle(job->image);
+}
+
+static Saving *saving_new(HostImage *image, guint number, guint32 domid, gboolean live)
+{
+    Saving *saving = g_new0(Saving, 1);
+
+    saving->image = image;
+    saving->number = number;
+    saving->domid = domid;
+    saving->live = live;
+    g_strlcpy(saving->uuid, image->member_uuids[number], sizeof saving->uuid);
+    xl_call_init(&saving->call);
+    g_queue_init(&saving->after);
+    saving->pipe[0] = saving->pipe[1] = -1;
+    if (pipe2(saving->pipe, O_CLOEXEC) != 0)
+        saving->failed = errno;
+    /* The less often reader and writer have to take turns, the better; less works, too. */
+    fcntl(saving->pipe[0], F_SETPIPE_SZ, PIPE_SIZE);
+    return saving;
+}
+
+/* Between adding it here and adding its stream, the collector cannot break off unnoticed. */
+static void saving_add(Saving *saving)
+{
+    HostImage *image = saving->image;
+    HostDomain domain = {0};
+
+    domains_find(image->host, saving->domid, &domain);
+    guint64 bytes = domain.memory_kib * 1024;
+    image->total_bytes += bytes;
+    g_mutex_lock(&image->lock);
+    g_ptr_array_add(image->savings, saving);
+    g_mutex_unlock(&image->lock);
+    saving->stream =
+        saving->live ? collector_add_live(image->collector, saving->number, saving->pipe[0], bytes)
+                     : collector_add(image->collector, saving->number, saving->pipe[0]);
+    if (collector_state(image->collector, saving->stream) == STREAM_OVER)
+        xl_call_break(&saving->call);
+}
+
+void image_suspend(Host *base, HostImage *image, guint32 domid, const char *uuid, gboolean live,
+                   HostDone done, gpointer data)
+{
+    guint number = 0;
+    while (image->member_uuids[number] != NULL && !g_str_equal(image->member_uuids[number], uuid))
+        number++;
+    g_return_if_fail(image->member_uuids[number] != NULL);
+
+    Saving *saving = saving_new(image, number, domid, live);
+    saving->done = done;
+    saving->data = data;
+    saving_add(saving);
+    Job *job = image_job(image, suspend_run_and_end, suspend_report, saving);
+    job->without_xl = FALSE;
+    job->pool = image->host->saves;
+    job_start(job);
+}
+
+/* -- save -- */
+
+void image_save(Host *base, HostImage *image, guint32 domid, const char *uuid, HostDone done,
+                gpointer data)
+{
+    Saving *saving = saving_find(image, domid);
+    g_return_if_fail(saving != NULL && saving->still && saving->done == NULL);
+
+    saving->done = done;
+    saving->data = data;
+    collector_take(image->collector, saving->stream);
+    on_changed(image); /* it may be over already */
+}
+
+/* -- snapshot -- */
+
+static char **snapshot_environment(const HostImage *image)
+{
+    char **environment = g_new0(char *, 5);
+    environment[0] = child_path();
+    environment[1] = g_strconcat("DOMGRP_GROUP=", image->group_name, NULL);
+    environment[2] = g_strconcat("DOMGRP_GROUP_UUID=", image->group_uuid, NULL);
+    environment[3] = g_strconcat("DOMGRP_MEMBERS=", image->member_names, NULL);
+    return environment;
+}
+
+static gboolean snapshot_fail(const Child *child, ChildEnd end, GError **error)
+{
+    g_autofree char *said = NULL;
+    g_autofree char *what = NULL;
+    DomgrpErrorCode code = DOMGRP_ERROR_SNAPSHOT;
+
+    if (end == CHILD_CANCELLED)
+        code = DOMGRP_ERROR_CANCELLED;
+    if (end == CHILD_CANCELLED)
+        what = g_strdup("was cancelled");
+    else if (end == CHILD_NOT_STARTED)
+        what = g_strdup_printf("cannot be started: %s", g_strerror(child->status));
+    else if (end == CHILD_LATE)
+        what = g_strdup_printf("did not end within %d s, while the group stands still",
+                               (int)(SNAPSHOT_TIMEOUT_US / G_USEC_PER_SEC));
+    else if (end == CHILD_LOUD)
+        what = g_strdup_printf("printed more than %d bytes", SNAPSHOT_OUTPUT_MAX);
+    else if (WIFSIGNALED(child->status))
+        what = g_strdup_printf("ended by signal %d", WTERMSIG(child->status));
+    else
+        what = g_strdup_printf("ended with exit status %d", WEXITSTATUS(child->status));
+    said = text_line(child->err->len > 0 ? child->err : child->out);
+    g_set_error(error, DOMGRP_ERROR, (int)code, "the snapshot command %s%s", what, said);
+    return FALSE;
+}
+
+static gboolean snapshot_run(Job *job, GError **error)
+{
+    const char *const argv[] = {"/bin/sh", "-c", job->text, NULL};
+    g_auto(GStrv) environment = snapshot_environment(job->image);
+    g_autoptr(GString) out = g_string_new(NULL);
+    g_autoptr(GString) err = g_string_new(NULL);
+    Child child = {.argv = argv,
+                   .environment = (const char *const *)environment,
+                   .directory = "/",
+                   .file = -1,
+                   .timeout_us = SNAPSHOT_TIMEOUT_US,
+                   .output_max = SNAPSHOT_OUTPUT_MAX,
+                   .cancellable = job->image->cancellable,
+                   .out = out,
+                   .err = err};
+    ChildEnd end = child_run(&child);
+
+    if (end != CHILD_EXITED || child.status != 0)
+        return snapshot_fail(&child, end, error);
+    if (out->len == 0)
+        return TRUE;
+    g_autofree char *disks = g_utf8_make_valid(out->str, (gssize)out->len);
+    return collector_disks(job->image->collector, disks, error);
+}
+
+void image_snapshot(Host *base, HostImage *image, const char *command, HostDone done,
+                    gpointer data)
+{
+    Job *job = image_job(image, snapshot_run, job_report_done, data);
+    job->callback.done = done;
+    job->text = g_strdup(command);
+    job_start(job);
+}
+
+/* -- finish -- */
+
+static gboolean finish_run(Job *job, GError **error)
+{
+    HostImage *image = job->image;
+
+    if (!collector_finish(image->collector, error))
+        return FALSE;
+    if (g_cancellable_is_cancelled(image->cancellable)) {
+        g_set_error(error, DOMGRP_ERROR, DOMGRP_ERROR_CANCELLED, "the image was not finished");
+        return FALSE;
+    }
+    return image_file_finish(image->file, error);
+}
+
+void image_finish(Host *base, HostImage *image, HostDone done, gpointer data)
+{
+    Job *job = image_job(image, finish_run, job_report_done, data);
+    job->callback.done = done;
+    job_start(job);
+}

@@ -1,0 +1,293 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Images on real Xen, by the host alone, in a dom0 without a domgrpd:
+ *     lab-image save [--live] [--fast] [--keep] [--snapshot COMMAND] PATH DOMAIN...
+ *     lab-image restore PATH
+ *     lab-image remove PATH UUID
+ * It prints how long each part took, in milliseconds, and on failure why; then all domains run on.
+ */
+#include "host-xen.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define GROUP "c0c0c0c0-0000-4000-8000-000000000009"
+#define IMAGE "c0c0c0c0-0000-4000-8000-00000000000a"
+
+static gboolean live, fast, keep;
+static char *snapshot;
+
+static const GOptionEntry entries[] = {
+    {"live", 0, 0, G_OPTION_ARG_NONE, &live, "Save most of the memory while guests run", NULL},
+    {"fast", 0, 0, G_OPTION_ARG_NONE, &fast, "Little time rather than a small file", NULL},
+    {"keep", 0, 0, G_OPTION_ARG_NONE, &keep, "Let the domains run on", NULL},
+    {"snapshot", 0, 0, G_OPTION_ARG_STRING, &snapshot, "Run it while they stand still", "COMMAND"},
+    {NULL},
+};
+
+static Host *host;
+static gint64 began_us;
+
+/* -- calls, one after the other or several at once -- */
+
+typedef struct {
+    guint open; /* not answered */
+    GError *error;
+    HostImage *image;
+    const HostImageInfo *info;
+    gint64 first_us, last_us; /* answers */
+} Calls;
+
+typedef struct {
+    Calls *calls;
+    char uuid[DOMGRP_UUID_TEXT];
+    guint32 domid;
+    HostConfig *config;
+} Domain;
+
+static void take(Calls *calls, const GError *error)
+{
+    calls->open--;
+    calls->last_us = host->ops->now(host);
+    if (calls->first_us == 0)
+        calls->first_us = calls->last_us;
+    if (error != NULL && calls->error == NULL)
+        calls->error = g_error_copy(error);
+}
+
+static void on_done(gpointer data, const GError *error)
+{
+    take(data, error);
+}
+
+static void on_created(gpointer data, guint32 domid, const GError *error)
+{
+    Domain *domain = data;
+    domain->domid = domid;
+    take(domain->calls, error);
+}
+
+static void on_configured(gpointer data, HostConfig *config, const GError *error)
+{
+    Domain *domain = data;
+    domain->config = config;
+    take(domain->calls, error);
+}
+
+/* What image_open() tells is its caller's: restore begins at once. */
+static void begin_restore(Calls *calls, const HostImageInfo *info);
+
+static void on_opened(gpointer data, HostImage *image, const HostImageInfo *info,
+                      const GError *error)
+{
+    Calls *calls = data;
+    calls->image = image;
+    if (info != NULL)
+        begin_restore(calls, info);
+    take(calls, error);
+}
+
+/* Waits for all; FALSE if any failed. */
+static gboolean settle(Calls *calls, const char *what)
+{
+    gint64 from = host->ops->now(host);
+    while (calls->open > 0)
+        g_main_context_iteration(NULL, TRUE);
+    printf("%s_ms=%" G_GINT64_FORMAT "\n", what, (host->ops->now(host) - from) / 1000);
+    return calls->error == NULL;
+}
+
+/* -- domains -- */
+
+static GPtrArray *domains;
+
+static Domain *domain_add(const char *uuid, guint32 domid)
+{
+    Domain *domain = g_new0(Domain, 1);
+    domain->domid = domid;
+    g_strlcpy(domain->uuid, uuid, sizeof domain->uuid);
+    g_ptr_array_add(domains, domain);
+    return domain;
+}
+
+static Domain *domain_of(guint i)
+{
+    return domains->pdata[i];
+}
+
+typedef void (*Verb)(Host *of, guint32 domid, const char *uuid, HostDone done, gpointer data);
+
+static gboolean for_all(Verb verb, const char *what)
+{
+    Calls calls = {.open = domains->len};
+    for (guint i = 0; i < domains->len; i++)
+        verb(host, domain_of(i)->domid, domain_of(i)->uuid, on_done, &calls);
+    gboolean good = settle(&calls, what);
+    if (!good)
+        printf("%s: %s\n", what, calls.error->message);
+    g_clear_error(&calls.error);
+    return good;
+}
+
+/* -- save -- */
+
+static gboolean save_create(Calls *calls, const char *path)
+{
+    g_autofree const HostConfig **members = g_new(const HostConfig *, domains->len);
+    HostImageSpec spec = {.uuid = IMAGE,
+                          .path = path,
+                          .group_uuid = GROUP,
+                          .group_name = "lab",
+                          .text = "a group of the lab",
+                          .fast = fast,
+                          .n_members = domains->len,
+                          .members = members};
+    for (guint i = 0; i < domains->len; i++) {
+        domain_of(i)->calls = calls;
+        calls->open++;
+        host->ops->config_retrieve(host, domain_of(i)->domid, on_configured, domain_of(i));
+    }
+    if (!settle(calls, "retrieve"))
+        return FALSE;
+    for (guint i = 0; i < domains->len; i++)
+        members[i] = domain_of(i)->config;
+    calls->open++;
+    host->ops->image_create(host, &spec, on_opened, calls);
+    return settle(calls, "create");
+}
+
+static gboolean save_suspend(Calls *calls)
+{
+    calls->open = domains->len;
+    calls->first_us = 0;
+    for (guint i = 0; i < domains->len; i++)
+        host->ops->image_suspend(host, calls->image, domain_of(i)->domid, domain_of(i)->uuid, live,
+                                 on_done, calls);
+    gboolean good = settle(calls, "suspend");
+    printf("cut_ms=%" G_GINT64_FORMAT "\n", (calls->last_us - calls->first_us) / 1000);
+    if (!good || snapshot == NULL)
+        return good;
+    calls->open++;
+    host->ops->image_snapshot(host, calls->image, snapshot, on_done, calls);
+    return settle(calls, "snapshot");
+}
+
+static gboolean save_memory(Calls *calls)
+{
+    HostImageProgress progress;
+    calls->open = domains->len;
+    for (guint i = 0; i < domains->len; i++)
+        host->ops->image_save(host, calls->image, domain_of(i)->domid, domain_of(i)->uuid, on_done,
+                              calls);
+    if (!settle(calls, "save"))
+        return FALSE;
+    calls->open++;
+    host->ops->image_finish(host, calls->image, on_done, calls);
+    gboolean good = settle(calls, "finish");
+    host->ops->image_progress(host, calls->image, &progress);
+    printf("memory_bytes=%" G_GUINT64_FORMAT "\nfile_bytes=%" G_GUINT64_FORMAT "\n",
+           progress.memory_bytes, progress.file_bytes);
+    return good;
+}
+
+static gboolean save(const char *path, char **names)
+{
+    Calls calls = {0};
+    char uuid[DOMGRP_UUID_TEXT];
+    guint32 domid;
+    for (; *names != NULL; names++) {
+        if (!host->ops->domain_lookup(host, *names, &domid, uuid, &calls.error))
+            break;
+        domain_add(uuid, domid);
+    }
+    gboolean good = calls.error == NULL && save_create(&calls, path) && save_suspend(&calls);
+    gint64 still_us = calls.first_us;
+    good = good && save_memory(&calls);
+    if (!good)
+        printf("failed: %s: %s\n", domgrp_error_name(domgrp_error_code(calls.error)),
+               calls.error->message);
+    if (calls.image != NULL)
+        host->ops->image_close(host, calls.image);
+    if (good && !keep)
+        return for_all(host->ops->domain_destroy, "destroy");
+    for_all(host->ops->domain_resume, "resume");
+    printf("still_ms=%" G_GINT64_FORMAT "\n", (host->ops->now(host) - still_us) / 1000);
+    return good;
+}
+
+/* -- restore -- */
+
+static void begin_restore(Calls *calls, const HostImageInfo *info)
+{
+    static HostRecord record = {.uuid = GROUP, .id = DOMGRP_ID_NULL, .name = "lab"};
+    printf("used=%d\n", info->used);
+    for (guint i = 0; i < info->disks->len; i++)
+        printf("disk=%s\n", (char *)info->disks->pdata[i]);
+    for (guint i = 0; i < info->members->len; i++) {
+        const HostConfig *member = info->members->pdata[i];
+        Domain *domain = domain_add(member->uuid, HOST_DOMID_NONE);
+        domain->calls = calls;
+        calls->open++;
+        host->ops->image_restore(host, calls->image, member->uuid, member->json, &record,
+                                 on_created, domain);
+    }
+}
+
+static gboolean restore(const char *path)
+{
+    Calls calls = {.open = 1};
+    host->ops->image_open(host, path, on_opened, &calls);
+    gboolean good = settle(&calls, "restore");
+    if (good) {
+        calls.open++;
+        host->ops->image_use(host, calls.image, on_done, &calls);
+        good = settle(&calls, "use");
+    }
+    if (!good)
+        printf("failed: %s: %s\n", domgrp_error_name(domgrp_error_code(calls.error)),
+               calls.error->message);
+    if (calls.image != NULL)
+        host->ops->image_close(host, calls.image);
+    if (good)
+        return for_all(host->ops->domain_unpause, "unpause");
+    for (guint i = 0; i < domains->len; i++)
+        if (domain_of(i)->domid == HOST_DOMID_NONE)
+            g_ptr_array_remove_index(domains, i--);
+    for_all(host->ops->domain_destroy, "destroy");
+    return FALSE;
+}
+
+/* -- remove -- */
+
+static gboolean remove_image(const char *path, const char *uuid)
+{
+    Calls calls = {.open = 1};
+    host->ops->image_remove(host, path, uuid, on_done, &calls);
+    return settle(&calls, "remove");
+}
+
+int main(int argc, char **argv)
+{
+    g_autoptr(GOptionContext) options = g_option_context_new("save|restore|remove PATH ...");
+    g_autoptr(GError) error = NULL;
+    gboolean good = FALSE;
+
+    g_option_context_add_main_entries(options, entries, NULL);
+    if (!g_option_context_parse(options, &argc, &argv, &error) || argc < 3)
+        g_error("%s", error != NULL ? error->message : "save|restore|remove PATH ...");
+    setvbuf(stdout, NULL, _IOLBF, 0);
+    domains = g_ptr_array_new();
+    host = host_xen_new(NULL, &error);
+    if (host == NULL)
+        g_error("%s", error->message);
+    began_us = host->ops->now(host);
+    if (strcmp(argv[1], "save") == 0)
+        good = save(argv[2], argv + 3);
+    else if (strcmp(argv[1], "restore") == 0)
+        good = restore(argv[2]);
+    else if (strcmp(argv[1], "remove") == 0 && argc == 4)
+        good = remove_image(argv[2], argv[3]);
+    printf("total_ms=%" G_GINT64_FORMAT "\n", (host->ops->now(host) - began_us) / 1000);
+    host->ops->free(host);
+    return good ? 0 : 1;
+}
