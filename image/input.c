@@ -8,7 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define SCAN_WINDOW (256 * 1024)
+#define SCAN_WINDOW (64 * 1024)
 #define END_SIZE (FORMAT_HEADER + FORMAT_END)
 
 #define damage(error, ...) g_set_error(error, DOMGRP_ERROR, DOMGRP_ERROR_IMAGE, __VA_ARGS__)

@@ -1,0 +1,458 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Damaged images, and writers whose file fails under them: nothing wrong may
+ * ever pass for good, and what is left of an image must be readable as far as it goes.
+ */
+#include "streams.h"
+
+#include "format.h"
+#include "writer.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+typedef struct {
+    Stream *streams[2];
+    guint8 *bytes; /* the image */
+    gsize length;
+} Sample;
+
+/* Two guests of @pages pages that have some in common; @flags goes to the pages' seeds. */
+static void sample_init(Sample *sample, guint pages, guint32 flags)
+{
+    g_autofree guint32 *seeds = g_new(guint32, pages);
+
+    for (guint i = 0; i < 2; i++) {
+        for (guint page = 0; page < pages; page++) {
+            guint32 seed = (page * (i + 1)) % 7;
+            seeds[page] = seed > 0 ? seed | flags : 0;
+        }
+        sample->streams[i] = g_byte_array_new();
+        stream_guest(sample->streams[i], 3, seeds, pages, 5);
+    }
+    int fd =
+        pack_streams(sample->streams, 2, &(PackHow){.disks = "vg/a", .turns = TRUE, .chunk = 5000});
+    check_image(fd, sample->streams, 2);
+    sample->length = file_size(fd);
+    sample->bytes = g_malloc(sample->length);
+    g_assert_cmpint(pread(fd, sample->bytes, sample->length, 0), ==, (gssize)sample->length);
+    close(fd);
+}
+
+static void sample_clear(Sample *sample)
+{
+    g_byte_array_unref(sample->streams[0]);
+    g_byte_array_unref(sample->streams[1]);
+    g_free(sample->bytes);
+}
+
+/* Asserts that a member is read either right or not at all; returns how many were read. */
+static guint read_members(ImageReader *reader, const Sample *sample)
+{
+    guint good = 0;
+
+    for (guint i = 0; i < 2; i++) {
+        g_autoptr(GError) error = NULL;
+        g_autoptr(Stream) out = unpack_member(reader, i, &error);
+        if (out == NULL) {
+            g_assert_nonnull(error);
+            continue;
+        }
+        g_assert_cmpmem(out->data, out->len, sample->streams[i]->data, sample->streams[i]->len);
+        good++;
+    }
+    return good;
+}
+
+/* Asserts that the image on @fd is found out, and that reading it as a damaged one is safe. */
+static void check_detected(int fd, const Sample *sample)
+{
+    g_autoptr(GError) error = NULL;
+    g_autoptr(ImageReader) reader = image_reader_new(fd, FALSE, NULL, &error);
+
+    if (reader != NULL) {
+        g_assert_false(image_reader_verify(reader, NULL, NULL, &error));
+        read_members(reader, sample);
+    }
+    g_assert_true(g_error_matches(error, DOMGRP_ERROR, DOMGRP_ERROR_IMAGE) ||
+                  g_error_matches(error, DOMGRP_ERROR, DOMGRP_ERROR_IMAGE_VERSION));
+    g_assert_null(strchr(error->message, '\n'));
+}
+
+static void check_salvage(int fd, const Sample *sample)
+{
+    g_autoptr(ImageReader) reader = image_reader_new(fd, TRUE, NULL, NULL);
+
+    if (reader != NULL && image_reader_info(reader)->members->len == 2)
+        read_members(reader, sample);
+}
+
+static void test_every_byte(void)
+{
+    static const guint8 patterns[] = {0x01, 0x80, 0xff};
+    Sample sample;
+
+    sample_init(&sample, 12, SEED_SMALL);
+    int fd = memory_file(sample.bytes, sample.length);
+    for (gsize at = 0; at < sample.length; at++) {
+        for (guint i = 0; i < G_N_ELEMENTS(patterns); i++) {
+            guint8 wrong = sample.bytes[at] ^ patterns[i];
+            g_assert_cmpint(pwrite(fd, &wrong, 1, (off_t)at), ==, 1);
+            check_detected(fd, &sample);
+            if (i == 2)
+                check_salvage(fd, &sample);
+        }
+        g_assert_cmpint(pwrite(fd, sample.bytes + at, 1, (off_t)at), ==, 1);
+    }
+    g_test_message("%" G_GSIZE_FORMAT " bytes", sample.length);
+    close(fd);
+    sample_clear(&sample);
+}
+
+static void test_every_length(void)
+{
+    Sample sample;
+
+    sample_init(&sample, 12, SEED_SMALL);
+    int fd = memory_file(sample.bytes, sample.length);
+    g_assert_cmpint(pwrite(fd, "", 1, (off_t)sample.length), ==, 1);
+    check_detected(fd, &sample); /* a byte too many */
+    for (gsize length = sample.length; length-- > 0;) {
+        g_assert_cmpint(ftruncate(fd, (off_t)length), ==, 0);
+        check_detected(fd, &sample);
+        check_salvage(fd, &sample);
+    }
+    close(fd);
+    sample_clear(&sample);
+}
+
+/* -- blocks out of place -- */
+
+/* Where the blocks begin; the last entry is the image's end. */
+static GArray *find_blocks(const Sample *sample)
+{
+    GArray *at = g_array_new(FALSE, FALSE, sizeof(gsize));
+    guint64 seed = format_seed(sample->bytes + 16);
+    gsize offset = FORMAT_BLOCKS;
+    BlockHeader header;
+
+    while (offset < sample->length) {
+        g_array_append_val(at, offset);
+        g_assert_true(format_header(sample->bytes + offset, seed, &header));
+        offset += FORMAT_HEADER + header.stored;
+    }
+    g_array_append_val(at, offset);
+    return at;
+}
+
+static void append_block(GByteArray *image, const Sample *sample, GArray *at, guint block)
+{
+    gsize from = g_array_index(at, gsize, block), to = g_array_index(at, gsize, block + 1);
+
+    g_byte_array_append(image, sample->bytes + from, (guint)(to - from));
+}
+
+/* The image with block @from at the place of @to: left out (none), repeated or swapped. */
+static void check_blocks(const Sample *sample, GArray *at, guint lost, guint other)
+{
+    g_autoptr(GByteArray) image = g_byte_array_new();
+
+    g_byte_array_append(image, sample->bytes, FORMAT_BLOCKS);
+    for (guint i = 0; i + 1 < at->len; i++) {
+        if (i != lost)
+            append_block(image, sample, at, i == other ? lost : i);
+        else if (other != G_MAXUINT)
+            append_block(image, sample, at, other);
+    }
+    int fd = memory_file(image->data, image->len);
+    check_detected(fd, sample);
+    check_salvage(fd, sample);
+    close(fd);
+}
+
+static void test_blocks(void)
+{
+    Sample sample;
+
+    sample_init(&sample, 12, SEED_SMALL);
+    g_autoptr(GArray) at = find_blocks(&sample);
+    g_assert_cmpuint(at->len, >, 9);
+    for (guint i = 0; i + 1 < at->len; i++) {
+        check_blocks(&sample, at, i, G_MAXUINT);
+        for (guint k = 0; k < i; k++)
+            check_blocks(&sample, at, i, k);
+    }
+    sample_clear(&sample);
+}
+
+/* A block of another image has the right form, but is not this image's. */
+static void test_other_image(void)
+{
+    Sample sample, other;
+
+    sample_init(&sample, 12, SEED_SMALL);
+    sample_init(&other, 12, SEED_SMALL);
+    g_autoptr(GArray) at = find_blocks(&sample), there = find_blocks(&other);
+    g_assert_cmpuint(at->len, ==, there->len);
+    for (guint i = 0; i + 1 < at->len; i++) {
+        g_autoptr(GByteArray) image = g_byte_array_new();
+        g_byte_array_append(image, sample.bytes, FORMAT_BLOCKS);
+        for (guint k = 0; k + 1 < at->len; k++)
+            append_block(image, k == i ? &other : &sample, k == i ? there : at, k);
+        int fd = memory_file(image->data, image->len);
+        check_detected(fd, &sample);
+        close(fd);
+    }
+    sample_clear(&sample);
+    sample_clear(&other);
+}
+
+/* Without its end, what is there is found, and what is damaged is told from what is not. */
+static void test_salvage(void)
+{
+    Sample sample;
+    g_autoptr(GError) error = NULL;
+    g_autoptr(GArray) broken = NULL;
+
+    sample_init(&sample, 12, SEED_SMALL);
+    int fd = memory_file(sample.bytes, sample.length - 1);
+    g_autoptr(ImageReader) reader = image_reader_new(fd, TRUE, NULL, &error);
+    g_assert_no_error(error);
+    const ImageInfo *info = image_reader_info(reader);
+    g_assert_false(info->complete);
+    g_assert_cmpstr(info->group_name, ==, "shop");
+    g_assert_cmpuint(info->members->len, ==, 2);
+    g_assert_cmpuint(read_members(reader, &sample), ==, 2);
+    g_assert_false(image_reader_verify(reader, NULL, &broken, &error));
+    g_assert_error(error, DOMGRP_ERROR, DOMGRP_ERROR_IMAGE);
+    g_assert_cmpuint(broken->len, ==, 0);
+    close(fd);
+    sample_clear(&sample);
+}
+
+/* A member with a damaged piece is named, the other can be read. */
+static void test_one_broken(void)
+{
+    Sample sample;
+    g_autoptr(GArray) broken = NULL;
+    BlockHeader header = {0};
+    gsize at = 0;
+
+    sample_init(&sample, 12, SEED_SMALL);
+    g_autoptr(GArray) blocks = find_blocks(&sample);
+    for (guint i = 0; header.type != BLOCK_PIECE || header.member != 1; i++) {
+        at = g_array_index(blocks, gsize, i);
+        g_assert_true(format_header(sample.bytes + at, format_seed(sample.bytes + 16), &header));
+    }
+    sample.bytes[at + FORMAT_HEADER + 3] ^= 4;
+    int fd = memory_file(sample.bytes, sample.length);
+    g_autoptr(ImageReader) reader = image_reader_new(fd, TRUE, NULL, NULL);
+    g_assert_nonnull(reader);
+    g_assert_false(image_reader_verify(reader, NULL, &broken, NULL));
+    g_assert_cmpuint(broken->len, ==, 1);
+    g_assert_cmpuint(g_array_index(broken, guint, 0), ==, 1);
+    g_assert_cmpuint(read_members(reader, &sample), ==, 1);
+    close(fd);
+    sample_clear(&sample);
+}
+
+/* -- files that fail -- */
+
+typedef enum {
+    FAIL_FULL,
+    FAIL_SHORT_FULL,
+    FAIL_IO,
+    FAIL_ZERO,
+    FAIL_INTERRUPTED,
+    FAIL_SHORT
+} Failure;
+
+typedef struct {
+    int fd;
+    guint call;
+    guint at; /* the call that fails */
+    Failure failure;
+} Faulty;
+
+static gssize faulty_write(gpointer data, const void *bytes, gsize length)
+{
+    Faulty *faulty = data;
+    guint call = faulty->call++;
+
+    if (call < faulty->at || (call > faulty->at && faulty->failure >= FAIL_INTERRUPTED))
+        return write(faulty->fd, bytes, length);
+    if (call == faulty->at && faulty->failure == FAIL_SHORT_FULL)
+        return write(faulty->fd, bytes, (length + 1) / 2);
+    switch (faulty->failure) {
+    case FAIL_INTERRUPTED:
+        errno = EINTR;
+        return -1;
+    case FAIL_SHORT:
+        return write(faulty->fd, bytes, 1);
+    case FAIL_ZERO:
+        return 0;
+    case FAIL_IO:
+        errno = EIO;
+        return -1;
+    default:
+        errno = ENOSPC;
+        return -1;
+    }
+}
+
+static ImageWriter *pack_faulty(const Sample *sample, Faulty *faulty, GError **error)
+{
+    ImageSpec spec = {.group_name = "shop"};
+    PackHow how = {.turns = TRUE, .chunk = 5000};
+    g_autoptr(ImageWriter) writer = image_writer_new_to(faulty_write, faulty, &spec, error);
+
+    if (writer != NULL)
+        pack_into(writer, (Stream **)sample->streams, 2, &how, error);
+    return g_steal_pointer(&writer);
+}
+
+/* The writer says what failed, takes nothing more, and what it wrote is no image. */
+static void check_failed(const Sample *sample, Faulty *faulty)
+{
+    g_autoptr(GError) error = NULL;
+    g_autoptr(ImageWriter) writer = pack_faulty(sample, faulty, &error);
+    guint member;
+
+    g_assert_error(error, DOMGRP_ERROR, DOMGRP_ERROR_FILE);
+    if (writer != NULL) {
+        g_assert_false(image_writer_finish(writer, NULL));
+        g_assert_false(image_writer_write(writer, 0, "x", 1, NULL));
+        g_assert_false(image_writer_member(writer, "6f1f5e8c-0000-4000-8000-000000000001", "m",
+                                           NULL, &member, NULL));
+    }
+    check_detected(faulty->fd, sample);
+    check_salvage(faulty->fd, sample);
+}
+
+static void check_survived(const Sample *sample, Faulty *faulty)
+{
+    g_autoptr(GError) error = NULL;
+    g_autoptr(ImageWriter) writer = pack_faulty(sample, faulty, &error);
+
+    g_assert_no_error(error);
+    check_image(faulty->fd, (Stream **)sample->streams, 2);
+}
+
+static guint count_writes(const Sample *sample)
+{
+    Faulty faulty = {.fd = memory_file("", 0), .at = G_MAXUINT};
+
+    check_survived(sample, &faulty);
+    close(faulty.fd);
+    return faulty.call;
+}
+
+/* At every write the file is full or broken, or the write is cut short or interrupted. */
+static void test_every_write(void)
+{
+    Sample sample;
+
+    sample_init(&sample, 12, SEED_SMALL);
+    guint calls = count_writes(&sample);
+    g_assert_cmpuint(calls, >, 9);
+    for (Failure failure = FAIL_FULL; failure <= FAIL_SHORT; failure++) {
+        for (guint at = 0; at < calls; at++) {
+            Faulty faulty = {.fd = memory_file("", 0), .at = at, .failure = failure};
+            if (failure >= FAIL_INTERRUPTED)
+                check_survived(&sample, &faulty);
+            else
+                check_failed(&sample, &faulty);
+            g_assert_cmpuint(faulty.call, >, at);
+            close(faulty.fd);
+        }
+    }
+    sample_clear(&sample);
+}
+
+/* A pipe whose reader went away. */
+static void test_broken_pipe(void)
+{
+    g_autoptr(GError) error = NULL;
+    int ends[2];
+
+    g_assert_cmpint(pipe2(ends, O_CLOEXEC), ==, 0);
+    close(ends[0]);
+    g_assert_null(image_writer_new(ends[1], &(ImageSpec){.group_name = "g"}, &error));
+    g_assert_error(error, DOMGRP_ERROR, DOMGRP_ERROR_FILE);
+    close(ends[1]);
+}
+
+/* -- at random, for long -- */
+
+static void damage(guint8 *bytes, gsize length, GRand *rand)
+{
+    gsize at = (gsize)g_rand_int_range(rand, 0, (gint)length);
+    gsize n = (gsize)g_rand_int_range(rand, 1, 64), from;
+
+    n = MIN(n, length - at);
+    switch (g_rand_int_range(rand, 0, 4)) {
+    case 0: /* a bit */
+        bytes[at] ^= 1 << g_rand_int_range(rand, 0, 8);
+        break;
+    case 1: /* other bytes */
+        for (gsize i = 0; i < n; i++)
+            bytes[at + i] = (guint8)g_rand_int(rand);
+        break;
+    case 2: /* a hole */
+        memset(bytes + at, 0, n);
+        break;
+    default: /* something from elsewhere in the image */
+        from = (gsize)g_rand_int_range(rand, 0, (gint)(length - n));
+        memmove(bytes + at, bytes + from, n);
+        break;
+    }
+}
+
+static void test_random(void)
+{
+    enum { ROUNDS = 1000000 };
+    g_autoptr(GRand) rand = g_rand_new_with_seed(11);
+    Sample sample;
+    guint wrong = 0;
+
+    sample_init(&sample, 300, 0);
+    g_autofree guint8 *bytes = g_malloc(sample.length);
+    int fd = memory_file(sample.bytes, sample.length);
+    for (guint i = 0; i < ROUNDS; i++) {
+        memcpy(bytes, sample.bytes, sample.length);
+        damage(bytes, sample.length, rand);
+        if (memcmp(bytes, sample.bytes, sample.length) == 0)
+            continue;
+        wrong++;
+        g_assert_cmpint(pwrite(fd, bytes, sample.length, 0), ==, (gssize)sample.length);
+        check_detected(fd, &sample);
+    }
+    g_test_message("%u images of %" G_GSIZE_FORMAT " bytes", wrong, sample.length);
+    close(fd);
+    sample_clear(&sample);
+}
+
+int main(int argc, char **argv)
+{
+    gboolean random = argc > 1 && strcmp(argv[1], "random") == 0;
+
+    g_test_init(&argc, &argv, NULL);
+    signal(SIGPIPE, SIG_IGN);
+    if (random) {
+        g_test_add_func("/image/damage/random", test_random);
+        return g_test_run();
+    }
+    g_test_add_func("/image/damage/every-byte", test_every_byte);
+    g_test_add_func("/image/damage/every-length", test_every_length);
+    g_test_add_func("/image/damage/blocks", test_blocks);
+    g_test_add_func("/image/damage/other-image", test_other_image);
+    g_test_add_func("/image/damage/salvage", test_salvage);
+    g_test_add_func("/image/damage/one-broken", test_one_broken);
+    g_test_add_func("/image/write/every-write", test_every_write);
+    g_test_add_func("/image/write/broken-pipe", test_broken_pipe);
+    return g_test_run();
+}
