@@ -28,7 +28,7 @@ static void sample_init(Sample *sample, guint pages, guint32 flags)
 
     for (guint i = 0; i < 2; i++) {
         for (guint page = 0; page < pages; page++) {
-            guint32 seed = (page * (i + 1)) % 7;
+            guint32 seed = (page * (i + 1)) % (pages / 3 + 3);
             seeds[page] = seed > 0 ? seed | flags : 0;
         }
         sample->streams[i] = g_byte_array_new();
@@ -419,7 +419,7 @@ static void test_random(void)
     Sample sample;
     guint wrong = 0;
 
-    sample_init(&sample, 300, 0);
+    sample_init(&sample, 120, 0);
     g_autofree guint8 *bytes = g_malloc(sample.length);
     int fd = memory_file(sample.bytes, sample.length);
     for (guint i = 0; i < ROUNDS; i++) {
