@@ -826,3 +826,22 @@ DomgrpSettings *domgrp_settings_copy(const DomgrpSettings *settings)
     g_assert(copy != NULL); /* what it writes it can read */
     return copy;
 }
+
+DomgrpSettings *domgrp_settings_rename(const DomgrpSettings *settings,
+                                       const char *(*rename)(gpointer data, const char *name),
+                                       gpointer data)
+{
+    DomgrpSettings *copy = domgrp_settings_copy(settings);
+    g_hash_table_remove_all(copy->index);
+    for (guint i = 0; i < copy->members->len; i++) {
+        DomgrpMemberSettings *member = copy->members->pdata[i];
+        g_autofree char *name = member->name;
+        member->name = g_strdup(rename(data, name));
+        g_hash_table_insert(copy->index, member->name, member);
+        for (guint k = 0; k < member->needs->len; k++) {
+            g_autofree char *need = member->needs->pdata[k];
+            member->needs->pdata[k] = g_strdup(rename(data, need));
+        }
+    }
+    return copy;
+}

@@ -155,6 +155,12 @@ const DomgrpMemberSettings *domgrp_settings_lookup(const DomgrpSettings *setting
 /* Forgets @member, where it is needed too. */
 void domgrp_settings_remove(DomgrpSettings *settings, const char *member);
 
+/* A copy in which each member is called what @rename says, which gives different names to
+ * different ones. */
+DomgrpSettings *domgrp_settings_rename(const DomgrpSettings *settings,
+                                       const char *(*rename)(gpointer data, const char *name),
+                                       gpointer data);
+
 /*
  * All of it as lines "key value", which domgrp_settings_from_text() reads
  * again and a database can keep; "" if nothing is said. Free with g_free().

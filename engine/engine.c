@@ -78,12 +78,19 @@ void engine_free(Engine *engine)
     g_hash_table_unref(engine->members);
     g_hash_table_unref(engine->strangers);
     g_hash_table_unref(engine->groups);
+    g_free(engine->images);
     g_free(engine);
 }
 
 void engine_set_parallel(Engine *engine, guint parallel)
 {
     engine->parallel = MAX(parallel, 1);
+}
+
+void engine_set_images(Engine *engine, const char *folder)
+{
+    g_free(engine->images);
+    engine->images = g_strdup(folder);
 }
 
 void engine_tell_group(Group *group)
@@ -210,17 +217,39 @@ static gboolean check_policy(OperationKind kind, const EngineOptions *options, G
            domgrp_policy_check(kinds[kind].name, options->policy, error);
 }
 
+gboolean engine_check_new(Engine *engine, const char *name, const char *uuid, guint n_members,
+                          GError **error)
+{
+    if (!domgrp_name_check("group", name, error))
+        return FALSE;
+    if (lookup_name(engine, name) != NULL) {
+        g_set_error(error, DOMGRP_ERROR, DOMGRP_ERROR_NAME_TAKEN,
+                    "there is a group %s already: choose another name or delete that one", name);
+        return FALSE;
+    }
+    const Group *taken = g_hash_table_lookup(engine->groups, uuid);
+    if (taken != NULL) {
+        g_set_error(error, DOMGRP_ERROR, DOMGRP_ERROR_UUID_TAKEN,
+                    "the UUID %s of %s belongs to group %s already", uuid, name, taken->name);
+        return FALSE;
+    }
+    if (n_members == 0) {
+        g_set_error(error, DOMGRP_ERROR, DOMGRP_ERROR_VALUE,
+                    "%s has no members: list their files in members = [ ... ]", name);
+        return FALSE;
+    }
+    if (n_members > ENGINE_MAX_MEMBERS || g_hash_table_size(engine->groups) >= ENGINE_MAX_GROUPS) {
+        g_set_error(error, DOMGRP_ERROR, DOMGRP_ERROR_GROUP_LIMIT,
+                    "%s does not fit: a host has at most %d groups of at most %d members", name,
+                    ENGINE_MAX_GROUPS, ENGINE_MAX_MEMBERS);
+        return FALSE;
+    }
+    return TRUE;
+}
+
 static gboolean check_definition(Engine *engine, const EngineDefinition *definition,
                                  char ret_uuid[DOMGRP_UUID_TEXT], GError **error)
 {
-    if (!domgrp_name_check("group", definition->name, error))
-        return FALSE;
-    if (lookup_name(engine, definition->name) != NULL) {
-        g_set_error(error, DOMGRP_ERROR, DOMGRP_ERROR_NAME_TAKEN,
-                    "there is a group %s already: choose another name or delete that one",
-                    definition->name);
-        return FALSE;
-    }
     if (definition->uuid == NULL) {
         g_autofree char *uuid = g_uuid_string_random();
         memcpy(ret_uuid, uuid, DOMGRP_UUID_TEXT);
@@ -228,26 +257,7 @@ static gboolean check_definition(Engine *engine, const EngineDefinition *definit
         g_prefix_error(error, "%s: ", definition->name);
         return FALSE;
     }
-    const Group *taken = g_hash_table_lookup(engine->groups, ret_uuid);
-    if (taken != NULL) {
-        g_set_error(error, DOMGRP_ERROR, DOMGRP_ERROR_UUID_TAKEN,
-                    "the UUID %s of %s belongs to group %s already", ret_uuid, definition->name,
-                    taken->name);
-        return FALSE;
-    }
-    if (definition->n_members == 0) {
-        g_set_error(error, DOMGRP_ERROR, DOMGRP_ERROR_VALUE,
-                    "%s has no members: list their files in members = [ ... ]", definition->name);
-        return FALSE;
-    }
-    if (definition->n_members > ENGINE_MAX_MEMBERS ||
-        g_hash_table_size(engine->groups) >= ENGINE_MAX_GROUPS) {
-        g_set_error(error, DOMGRP_ERROR, DOMGRP_ERROR_GROUP_LIMIT,
-                    "%s does not fit: a host has at most %d groups of at most %d members",
-                    definition->name, ENGINE_MAX_GROUPS, ENGINE_MAX_MEMBERS);
-        return FALSE;
-    }
-    return TRUE;
+    return engine_check_new(engine, definition->name, ret_uuid, definition->n_members, error);
 }
 
 /* Until its configuration is read a member is called after its file. */
@@ -291,7 +301,7 @@ Operation *engine_create(Engine *engine, const EngineDefinition *definition,
     return operation;
 }
 
-static gboolean fail_busy(const Operation *operation, GError **error)
+gboolean engine_fail_busy(const Operation *operation, GError **error)
 {
     g_set_error(error, DOMGRP_ERROR, DOMGRP_ERROR_GROUP_BUSY,
                 "%s is busy: its %s %s (task %s); wait until it is done, or have --wait do so",
@@ -305,7 +315,7 @@ static gboolean check_queue(Engine *engine, const Operation *ahead, const Group 
                             const EngineOptions *options, GError **error)
 {
     if (options == NULL || !options->wait)
-        return fail_busy(ahead, error);
+        return engine_fail_busy(ahead, error);
     guint queued = 0;
     for (guint i = 0; i < engine->operations->len; i++) {
         const Operation *operation = engine->operations->pdata[i];
@@ -346,13 +356,52 @@ static gboolean gives_way(const Group *group, OperationKind kind, const EngineOp
     return TRUE;
 }
 
+/* Whether it is said where the image is, or is to be. */
+static gboolean check_image(const Engine *engine, OperationKind kind, const EngineOptions *options,
+                            GError **error)
+{
+    if (kind == OPERATION_SUSPEND && engine->images == NULL) {
+        g_set_error(error, DOMGRP_ERROR, DOMGRP_ERROR_NOT_SUPPORTED,
+                    "this daemon has no folder for the images of suspended groups");
+        return FALSE;
+    }
+    if (kind != OPERATION_SAVE && kind != OPERATION_CHECKPOINT && kind != OPERATION_RESTORE)
+        return TRUE;
+    if (options != NULL && options->path != NULL && g_path_is_absolute(options->path))
+        return TRUE;
+    g_set_error(error, DOMGRP_ERROR, DOMGRP_ERROR_VALUE,
+                "%s needs the absolute path of an image's file", kinds[kind].name);
+    return FALSE;
+}
+
+/*
+ * Which group it is about is in the image: until that has been opened the operation has a group
+ * of its own, which is not in any list.
+ */
+Operation *engine_restore(Engine *engine, const EngineOptions *options, GError **error)
+{
+    if (!check_image(engine, OPERATION_RESTORE, options, error) ||
+        !check_policy(OPERATION_RESTORE, options, error))
+        return NULL;
+    g_autofree char *uuid = g_uuid_string_random();
+    g_autofree char *name = g_path_get_basename(options->path);
+    Group *group = group_new(engine, uuid, name);
+    OperationRequest request = {.kind = OPERATION_RESTORE, .group = group, .options = *options};
+    Operation *operation = operation_new(engine, &request, error);
+    if (operation == NULL)
+        group_free(group);
+    return operation;
+}
+
 Operation *engine_operate(Engine *engine, OperationKind kind, const char *name,
                           const EngineOptions *options, GError **error)
 {
-    g_return_val_if_fail(kind > OPERATION_CREATE && kind < OPERATION_JOIN, NULL);
+    g_return_val_if_fail(
+        kind != OPERATION_CREATE && kind != OPERATION_JOIN && kind != OPERATION_RESTORE, NULL);
     Group *group = engine_group_lookup(engine, name, error);
-    if (group == NULL || !reality_read(engine, FALSE, error) ||
-        !check_operate(group, kind, error) || !check_policy(kind, options, error))
+    if (group == NULL || !check_image(engine, kind, options, error) ||
+        !reality_read(engine, FALSE, error) || !check_operate(group, kind, error) ||
+        !check_policy(kind, options, error))
         return NULL;
 
     const Operation *ahead = operation_ahead(engine, group, NULL);
@@ -389,6 +438,9 @@ gboolean engine_cancel(Engine *engine, const char *uuid, GError **error)
     else if (operation->error != NULL ||
              (operation->cause != NULL && operation->policy == DOMGRP_POLICY_ROLLBACK))
         why = "is ending already";
+    else if (operation->committed)
+        why = kinds[operation->kind].writes ? "has written its image and cannot be cancelled"
+                                            : "has let members run and cannot be cancelled";
     else if (!operation->queued && kinds[operation->kind].plan == NULL)
         why = "takes but a moment and cannot be cancelled";
     if (why != NULL) {
@@ -448,6 +500,12 @@ static gboolean check_join(const Group *group, const Group *other, const HostDom
     }
     if (group == other || (other == NULL && group->is_default)) {
         g_set_error(error, DOMGRP_ERROR, DOMGRP_ERROR_GROUP_STATE, "%s is in %s already", text,
+                    group->name);
+        return FALSE;
+    }
+    if (group_is_suspended(group)) {
+        g_set_error(error, DOMGRP_ERROR, DOMGRP_ERROR_GROUP_STATE,
+                    "%s is suspended, and what joins it would not be in its image: resume it first",
                     group->name);
         return FALSE;
     }

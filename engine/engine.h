@@ -117,6 +117,8 @@ typedef struct {
     const DomgrpSettings *settings;
     guint64 memory_kib; /* of all members that have a domain */
     guint64 cpu_time_us;
+    const char *image_uuid; /* the image that holds the state of its members; "": none does */
+    const char *image_path; /* of that image if the group is suspended; NULL */
 } GroupInfo;
 
 typedef struct {
@@ -144,10 +146,10 @@ typedef struct {
     gboolean dry_run;
     gboolean interrupted; /* the daemon ended in its middle; another one went on, or closed it */
     gboolean by_itself;   /* the daemon began it: at boot, or because a member failed */
-    DomgrpPolicy policy;
-    const char *plan;         /* what is done to each member: "build, start"; NULL: to the group */
-    double progress;          /* 0 to 1 */
-    const GError *error;      /* NULL while it runs and when it succeeded */
+    DomgrpPolicy policy;  /* CONTINUE once the image is written, or the first member may run */
+    const char *plan;     /* what is done to each member: "build, start"; NULL: to the group */
+    double progress;      /* 0 to 1 */
+    const GError *error;  /* NULL while it runs and when it succeeded */
     const GPtrArray *members; /* of OperationMember */
     HostPause pause;          /* of PAUSE, once it is done */
     const char *image_path;   /* of what works on an image; NULL */
@@ -182,6 +184,8 @@ void engine_free(Engine *engine);
 
 /* How many members of one operation are worked on at once; at least 1. */
 void engine_set_parallel(Engine *engine, guint parallel);
+/* The folder of the images that SUSPEND writes, absolute; without one it is refused. */
+void engine_set_images(Engine *engine, const char *folder);
 
 /* All groups, default groups first, then by name; free the array, not the groups. */
 GPtrArray *engine_groups(Engine *engine);
@@ -243,7 +247,8 @@ Operation *engine_operate(Engine *engine, OperationKind kind, const char *group,
 /*
  * Restores the group in the image at @options->path. It may be defined here, stopped, or unknown;
  * it is refused if it is not the same, if the image is used, or the group has run since, unless
- * @options->disks_reverted.
+ * @options->disks_reverted. Until the image has been opened the operation is called after its
+ * file, and has a group UUID of its own. With a map it makes another group, a copy.
  */
 Operation *engine_restore(Engine *engine, const EngineOptions *options, GError **error);
 /* Moves the running domain @domain (name, domid or UUID) into @group, for good. */

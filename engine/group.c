@@ -27,6 +27,7 @@ MemberNode *member_new(Group *group, const HostConfig *config)
     member->kept_domid = HOST_DOMID_NONE;
     member->no_reset_domid = HOST_DOMID_NONE;
     member->failed_domid = HOST_DOMID_NONE;
+    member->suspend_domid = HOST_DOMID_NONE;
     member->needs = g_ptr_array_new();
     member->shown.domid = HOST_DOMID_NONE;
     if (config != NULL) {
@@ -68,6 +69,7 @@ void group_free(Group *group)
     domgrp_settings_free(group->settings);
     g_free(group->name);
     g_free(group->text);
+    g_free(group->image_path);
     g_free(group);
 }
 
@@ -149,6 +151,24 @@ gboolean group_stopped(const Group *group)
     return group_running(group) == 0;
 }
 
+gboolean group_has_image(const Group *group)
+{
+    return group->image_uuid[0] != '\0' && !group->image_old;
+}
+
+gboolean group_is_suspended(const Group *group)
+{
+    return group_has_image(group) && group->image_path != NULL;
+}
+
+/* In our own storage it stays until something comes in its place: nobody else can remove it. */
+void group_leave_image(Group *group)
+{
+    group->image_old = group->image_path != NULL;
+    if (group->image_path == NULL)
+        group->image_uuid[0] = '\0';
+}
+
 GroupState group_state(const Group *group)
 {
     if (group->is_default)
@@ -162,10 +182,11 @@ GroupState group_state(const Group *group)
         return meanwhile;
     if (group->paused)
         return GROUP_PAUSED;
+    guint running = group_running(group);
+    if (running == 0 && group_is_suspended(group))
+        return GROUP_SUSPENDED;
     if (group->failed)
         return GROUP_FAILED;
-
-    guint running = group_running(group);
     if (running == 0)
         return GROUP_STOPPED;
     return running == group->members->len ? GROUP_RUNNING : GROUP_PARTIAL;
@@ -212,6 +233,8 @@ void group_get_info(const Group *group, GroupInfo *ret_info)
         .operation = group->operation,
         .members = group->members,
         .settings = group->settings,
+        .image_uuid = group_has_image(group) ? group->image_uuid : "",
+        .image_path = group_is_suspended(group) ? group->image_path : NULL,
     };
     memcpy(info.uuid, group->uuid, sizeof info.uuid);
     for (guint i = 0; i < group->members->len; i++) {
@@ -235,6 +258,9 @@ gboolean group_store(Group *group, GError **error)
     record->settings = domgrp_settings_to_text(group->settings);
     record->paused = group->paused;
     record->failed = group->failed;
+    memcpy(record->image_uuid, group->image_uuid, sizeof record->image_uuid);
+    record->image_path = g_strdup(group->image_path);
+    record->image_old = group->image_old;
     memcpy(record->boot_id, engine->facts.boot_id, sizeof record->boot_id);
 
     for (guint i = 0; i < group->members->len; i++) {
@@ -245,18 +271,21 @@ gboolean group_store(Group *group, GError **error)
         kept->json = g_strdup(member->shown.config->json);
         kept->ours = member->owned;
         kept->domid = member->owned_domid;
+        kept->suspend_domid = member->suspend_domid;
         g_ptr_array_add(record->members, kept);
     }
     group->doubt = !engine->journal->ops->group_put(engine->journal, record, error);
     return !group->doubt;
 }
 
-gboolean member_store_owner(MemberNode *member, gboolean owned, guint32 domid, GError **error)
+static gboolean member_store(MemberNode *member, gboolean owned, guint32 domid,
+                             guint32 suspend_domid, GError **error)
 {
     Journal *journal = member->group->engine->journal;
-    if (member->owned == owned && member->owned_domid == domid && !member->owner_doubt)
+    if (member->owned == owned && member->owned_domid == domid &&
+        member->suspend_domid == suspend_domid && !member->owner_doubt)
         return TRUE;
-    JournalOwner owner = {.ours = owned, .domid = domid, .suspend_domid = HOST_DOMID_NONE};
+    JournalOwner owner = {.ours = owned, .domid = domid, .suspend_domid = suspend_domid};
     memcpy(owner.member_uuid, member->shown.uuid, sizeof owner.member_uuid);
     member->owner_doubt = TRUE;
     if (!journal->ops->members_put_owner(journal, member->group->uuid, &owner, 1, error))
@@ -264,6 +293,47 @@ gboolean member_store_owner(MemberNode *member, gboolean owned, guint32 domid, G
     member->owner_doubt = FALSE;
     member->owned = owned;
     member->owned_domid = domid;
+    member->suspend_domid = suspend_domid;
+    return TRUE;
+}
+
+gboolean member_store_owner(MemberNode *member, gboolean owned, guint32 domid, GError **error)
+{
+    return member_store(member, owned, domid, member->suspend_domid, error);
+}
+
+gboolean member_store_suspend(MemberNode *member, guint32 domid, GError **error)
+{
+    return member_store(member, member->owned, member->owned_domid, domid, error);
+}
+
+/* xl's monitor has left a domain that has suspended: it is ours from then on. */
+gboolean member_store_gone_on(MemberNode *member, GError **error)
+{
+    if (!member_has_domain(member) || member_is_ending(member))
+        return member_store_suspend(member, HOST_DOMID_NONE, error);
+    return member_store(member, TRUE, member->domain.domid, HOST_DOMID_NONE, error);
+}
+
+gboolean group_store_suspends(Group *group, GError **error)
+{
+    Journal *journal = group->engine->journal;
+    g_autofree JournalOwner *owners = g_new0(JournalOwner, group->members->len);
+    for (guint i = 0; i < group->members->len; i++) {
+        MemberNode *member = group->members->pdata[i];
+        memcpy(owners[i].member_uuid, member->shown.uuid, sizeof owners[i].member_uuid);
+        owners[i].ours = member->owned;
+        owners[i].domid = member->owned_domid;
+        owners[i].suspend_domid = member->domain.domid;
+        member->owner_doubt = TRUE;
+    }
+    if (!journal->ops->members_put_owner(journal, group->uuid, owners, group->members->len, error))
+        return FALSE;
+    for (guint i = 0; i < group->members->len; i++) {
+        MemberNode *member = group->members->pdata[i];
+        member->owner_doubt = FALSE;
+        member->suspend_domid = member->domain.domid;
+    }
     return TRUE;
 }
 

@@ -11,6 +11,17 @@ void host_config_free(HostConfig *config)
     g_free(config);
 }
 
+void host_image_info_free(HostImageInfo *info)
+{
+    if (info == NULL)
+        return;
+    g_free(info->group_name);
+    g_free(info->text);
+    g_ptr_array_unref(info->disks);
+    g_ptr_array_unref(info->members);
+    g_free(info);
+}
+
 const char *host_reason_name(HostReason reason)
 {
     static const char *const names[] = {

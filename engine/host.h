@@ -57,7 +57,9 @@ typedef struct {
     gboolean paused;  /* by a toolstack (xl pause) */
     gboolean shutdown;
     gboolean dying;
-    gboolean asked;    /* a toolstack has asked its guest to end (xl shutdown, xl reboot) */
+    gboolean asked;    /* somebody other than image_suspend() has asked its guest to end or to
+                        * suspend (xl shutdown, xl reboot, xl save), after image_suspend() was last
+                        * called on it, if it was; FALSE again when it goes on */
     HostReason reason; /* if shutdown */
     guint64 memory_kib;
     guint64 cpu_time_us;
@@ -163,8 +165,8 @@ typedef struct {
 typedef struct {
     const char *name;
     const char *uuid;
-    const char *const
-        *macs; /* new MAC addresses, in the order of its interfaces; NULL at the end */
+    const char *const *macs;  /* MAC addresses, in the order of its interfaces; NULL at the end;
+                                 interfaces that are left get new ones */
     const char *const *disks; /* "OLD=NEW" targets; NULL at the end */
 } HostConfigMap;
 
@@ -183,7 +185,7 @@ typedef void (*HostDone)(gpointer data, const GError *error);
 typedef void (*HostCreated)(gpointer data, guint32 domid, const GError *error);
 /* @config is the callee's to free, NULL on failure. */
 typedef void (*HostConfigured)(gpointer data, HostConfig *config, const GError *error);
-/* @image is the callee's to close, NULL on failure; @info is the caller's. */
+/* @image is the callee's to close, NULL on failure; @info is the caller's, NULL for a new one. */
 typedef void (*HostImageOpened)(gpointer data, HostImage *image, const HostImageInfo *info,
                                 const GError *error);
 typedef void (*HostTimeout)(gpointer data);
@@ -328,7 +330,8 @@ typedef struct {
      * if there is none or another one. */
     void (*image_remove)(Host *host, const char *path, const char *image_uuid, HostDone done,
                          gpointer data);
-    /* @json changed as @map says, synchronous; VALUE if it names what is not there. */
+    /* @json changed as @map says, synchronous; VALUE if that names what is not there, or leaves a
+     * disk that can be written as it is. */
     gboolean (*config_map)(Host *host, const char *json, const HostConfigMap *map,
                            HostConfig **ret_config, GError **error);
 

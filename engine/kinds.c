@@ -58,9 +58,20 @@ static gboolean selects_existing(const MemberNode *member)
     return member_has_domain(member) || member->work != NULL;
 }
 
+/* Memory that waits to go on must not meet disks that have moved on. */
+static gboolean not_suspended(const Group *group, GError **error)
+{
+    if (!group_is_suspended(group))
+        return TRUE;
+    g_set_error(error, DOMGRP_ERROR, DOMGRP_ERROR_GROUP_STATE,
+                "%s is suspended: resume it, or give its memory up with \"domgrp destroy %s\"",
+                group->name, group->name);
+    return FALSE;
+}
+
 static gboolean may_start(Group *group, GError **error)
 {
-    if (!not_paused(group, error) || !no_domain_kept(group, error))
+    if (!not_paused(group, error) || !not_suspended(group, error) || !no_domain_kept(group, error))
         return FALSE;
     if (group->members->len == 0)
         return refuse(group, error, "has no members to start: join a domain to it");
@@ -90,7 +101,7 @@ static gboolean may_destroy(Group *group, GError **error)
     for (guint i = 0; i < group->members->len; i++)
         if (selects_existing(group->members->pdata[i]))
             return TRUE;
-    return group->paused || group->operation != NULL ||
+    return group->paused || group->operation != NULL || group->image_path != NULL ||
            refuse(group, error, "is not running: there is nothing to destroy");
 }
 
@@ -112,7 +123,50 @@ static gboolean may_delete(Group *group, GError **error)
 {
     if (!group_stopped(group) || !group_idle(group))
         return refuse(group, error, "is running: shut it down or destroy it first");
-    return no_domain_kept(group, error);
+    return no_domain_kept(group, error) && not_suspended(group, error);
+}
+
+/* Every member runs, and can answer. */
+static gboolean may_save(Group *group, GError **error)
+{
+    if (!not_paused(group, error))
+        return FALSE;
+    if (group->members->len == 0)
+        return refuse(group, error, "has no members to save: join a domain to it");
+    for (guint i = 0; i < group->members->len; i++) {
+        const MemberNode *member = group->members->pdata[i];
+        if (member_runs(member) && !member->domain.paused && member->work == NULL)
+            continue;
+        g_set_error(error, DOMGRP_ERROR, DOMGRP_ERROR_GROUP_STATE,
+                    "%s of %s %s: an image is of a group all of whose members run",
+                    member->shown.name, group->name,
+                    member_runs(member) ? "is paused, or is being worked on" : "does not run");
+        return FALSE;
+    }
+    return TRUE;
+}
+
+static gboolean may_resume(Group *group, GError **error)
+{
+    if (group->image_path == NULL || !group_stopped(group))
+        return refuse(group, error, "is not suspended");
+    if (group->image_old) {
+        g_set_error(error, DOMGRP_ERROR, DOMGRP_ERROR_IMAGE_USED,
+                    "members of %s have run since it was suspended: their memory is older than "
+                    "their disks and can only be given up, with \"domgrp destroy %s\"",
+                    group->name, group->name);
+        return FALSE;
+    }
+    g_autoptr(GPtrArray) configs = g_ptr_array_new();
+    for (guint i = 0; i < group->members->len; i++)
+        g_ptr_array_add(configs, ((Member *)group->members->pdata[i])->config);
+    return group_may_restore(group, error) &&
+           engine_check_memory(group->engine, group->name, configs, error);
+}
+
+static gboolean selects_all(const MemberNode *member)
+{
+    return TRUE;
 }
 
 static gboolean may_pause(Group *group, GError **error)
@@ -222,6 +276,70 @@ const Step steps_soft_reset[] = {
     {0},
 };
 
+const Step steps_go_on[] = {
+    {step_go_on, "resuming", AS_IT_IS}, {step_went_on, NULL, AS_IT_IS}, {0}};
+static const Step steps_create_image[] = {{image_step_create, "beginning the image", AS_IT_IS},
+                                          {0}};
+/* What an earlier one has left, which is good for nothing any more, goes first. */
+static const Step steps_clear_place[] = {
+    {image_step_discard, NULL, AS_IT_IS}, {image_step_forget, NULL, AS_IT_IS}, {0}};
+static const Step steps_stand[] = {{step_stand, NULL, AS_IT_IS}, {0}};
+static const Step steps_mark[] = {{image_step_mark, NULL, AS_IT_IS}, {0}};
+static const Step steps_abandon[] = {{image_step_uncommit, NULL, AS_IT_IS},
+                                     {image_step_close, NULL, AS_IT_IS},
+                                     {image_step_abandon, NULL, AS_IT_IS},
+                                     {0}};
+static const Step steps_suspend[] = {
+    {step_suspend, "suspending", AS_IT_IS}, {step_stood, NULL, AS_IT_IS}, {0}};
+static const Step steps_snapshot[] = {
+    {image_step_snapshot, "running its snapshot command", AS_IT_IS}, {0}};
+static const Step steps_save[] = {{step_save, "saving", AS_IT_IS}, {0}};
+static const Step steps_finish[] = {{image_step_finish, "ending the image", AS_IT_IS},
+                                    {image_step_close, NULL, AS_IT_IS},
+                                    {image_step_commit, NULL, AS_IT_IS},
+                                    {0}};
+static const Step steps_settle[] = {{image_step_settle, NULL, AS_IT_IS}, {0}};
+static const Step steps_end_saved[] = {{step_destroy_saved, "destroying", AS_IT_IS},
+                                       {step_gone, "destroying", AS_IT_IS},
+                                       {step_disown_saved, NULL, AS_IT_IS},
+                                       {0}};
+/* The group goes on: from now on the image is older than its disks. */
+static const Step steps_mark_used[] = {{image_step_open, NULL, AS_IT_IS},
+                                       {image_step_use, NULL, AS_IT_IS},
+                                       {image_step_close, NULL, AS_IT_IS},
+                                       {0}};
+static const Step steps_open[] = {
+    {image_step_open, "reading the image", AS_IT_IS}, {restore_check, NULL, AS_IT_IS}, {0}};
+static const Step steps_restore_define[] = {{restore_define, NULL, AS_IT_IS},
+                                            {restore_make, NULL, AS_IT_IS},
+                                            {restore_publish, NULL, AS_IT_IS},
+                                            {0}};
+static const Step steps_restore_forget[] = {
+    {restore_end_unless_defined, NULL, AS_IT_IS}, {group_step_unpublish, NULL, AS_IT_IS},
+    {group_step_unmake, NULL, AS_IT_IS},          {group_step_delete, NULL, AS_IT_IS},
+    {group_step_forget, NULL, AS_IT_IS},          {0}};
+static const Step steps_restore[] = {{step_restore_intend, "restoring", MEMBER_STARTING},
+                                     {step_restore, "restoring", MEMBER_STARTING},
+                                     {step_place, "restoring", MEMBER_STARTING},
+                                     {0}};
+static const Step steps_use[] = {{restore_check_built, NULL, AS_IT_IS},
+                                 {image_step_use, NULL, AS_IT_IS},
+                                 {image_step_commit, NULL, AS_IT_IS},
+                                 {0}};
+static const Step steps_unuse[] = {{image_step_uncommit, NULL, AS_IT_IS}, {0}};
+static const Step steps_restore_settle[] = {
+    {restore_settle, NULL, AS_IT_IS}, {image_step_close, NULL, AS_IT_IS}, {0}};
+static const Step steps_let_run[] = {
+    {step_wait_needs, "waiting for what it needs", AS_IT_IS},
+    {step_let_run, "starting", MEMBER_STARTING},
+    {step_ready, "waiting until it is ready", AS_IT_IS},
+    {0},
+};
+static const Step steps_discard[] = {{image_step_give_up, NULL, AS_IT_IS},
+                                     {image_step_discard, NULL, AS_IT_IS},
+                                     {image_step_forget, NULL, AS_IT_IS},
+                                     {0}};
+
 const Step steps_publish[] = {{group_step_publish, NULL, AS_IT_IS}, {0}};
 
 static const Step steps_read[] = {{create_read, "reading its configuration", AS_IT_IS}, {0}};
@@ -259,23 +377,56 @@ static const Step steps_join_undo[] = {{join_republish, NULL, AS_IT_IS}, {0}};
 /* -- the table -- */
 
 static const Phase phases_create[] = {
-    {DIRECTION_FORWARD, TRUE, steps_read, NULL},
-    {DIRECTION_NONE, TRUE, steps_check, NULL},
-    {DIRECTION_NONE, FALSE, steps_define, steps_forget},
-    {DIRECTION_FORWARD, FALSE, steps_start, steps_retract},
+    {DIRECTION_FORWARD, PHASE_CHECKS, steps_read, NULL},
+    {DIRECTION_NONE, PHASE_CHECKS, steps_check, NULL},
+    {DIRECTION_NONE, 0, steps_define, steps_forget},
+    {DIRECTION_FORWARD, 0, steps_start, steps_retract},
     {0},
 };
-static const Phase phases_start[] = {{DIRECTION_FORWARD, FALSE, steps_start, steps_retract}, {0}};
-static const Phase phases_shutdown[] = {
-    {DIRECTION_REVERSE, FALSE, steps_shutdown, steps_start_again}, {0}};
-static const Phase phases_reboot[] = {{DIRECTION_REVERSE, FALSE, steps_reboot, NULL}, {0}};
-static const Phase phases_destroy[] = {{DIRECTION_REVERSE, FALSE, steps_end, NULL},
-                                       {DIRECTION_NONE, FALSE, steps_unpause_empty, NULL},
+static const Phase phases_start[] = {{DIRECTION_FORWARD, 0, steps_start, steps_retract}, {0}};
+static const Phase phases_shutdown[] = {{DIRECTION_REVERSE, 0, steps_shutdown, steps_start_again},
+                                        {0}};
+static const Phase phases_reboot[] = {{DIRECTION_REVERSE, 0, steps_reboot, NULL}, {0}};
+static const Phase phases_destroy[] = {{DIRECTION_REVERSE, 0, steps_end, NULL},
+                                       {DIRECTION_NONE, 0, steps_unpause_empty, NULL},
+                                       {DIRECTION_NONE, 0, steps_discard, NULL},
                                        {0}};
-static const Phase phases_delete[] = {{DIRECTION_NONE, FALSE, steps_forget, steps_remake}, {0}};
-static const Phase phases_pause[] = {{DIRECTION_NONE, FALSE, steps_pause, steps_pause_undo}, {0}};
-static const Phase phases_unpause[] = {{DIRECTION_NONE, FALSE, steps_unpause, NULL}, {0}};
-static const Phase phases_join[] = {{DIRECTION_NONE, FALSE, steps_join, steps_join_undo}, {0}};
+static const Phase phases_delete[] = {
+    {DIRECTION_NONE, 0, steps_discard, NULL}, {DIRECTION_NONE, 0, steps_forget, steps_remake}, {0}};
+/* Undoing comes to the image first, then lets the members go on. */
+/* clang-format off */
+#define PHASES_SAVE                                                                                \
+    {DIRECTION_NONE, PHASE_CHECKS, steps_create_image, NULL},                                      \
+    {DIRECTION_REVERSE, 0, steps_stand, steps_go_on},                                              \
+    {DIRECTION_NONE, 0, steps_mark, steps_abandon},                                                \
+    {DIRECTION_REVERSE, PHASE_TOGETHER, steps_suspend, NULL},                                      \
+    {DIRECTION_NONE, 0, steps_snapshot, NULL},                                                     \
+    {DIRECTION_FORWARD, 0, steps_save, NULL},                                                      \
+    {DIRECTION_NONE, PHASE_COMMITS, steps_finish, NULL}
+#define PHASES_END_SAVED                                                                           \
+    {DIRECTION_NONE, 0, steps_settle, NULL},                                                       \
+    {DIRECTION_REVERSE, 0, steps_end_saved, NULL}
+#define PHASES_RESTORE                                                                             \
+    {DIRECTION_NONE, PHASE_CHECKS, steps_open, NULL},                                              \
+    {DIRECTION_NONE, 0, steps_restore_define, steps_restore_forget},                               \
+    {DIRECTION_FORWARD, 0, steps_restore, steps_retract},                                            \
+    {DIRECTION_NONE, PHASE_COMMITS, steps_use, steps_unuse},                                       \
+    {DIRECTION_NONE, 0, steps_restore_settle, NULL},                                               \
+    {DIRECTION_FORWARD, 0, steps_let_run, NULL}
+/* clang-format on */
+static const Phase phases_save[] = {PHASES_SAVE, PHASES_END_SAVED, {0}};
+static const Phase phases_suspend[] = {
+    {DIRECTION_NONE, 0, steps_clear_place, NULL}, PHASES_SAVE, PHASES_END_SAVED, {0}};
+static const Phase phases_checkpoint[] = {PHASES_SAVE,
+                                          {DIRECTION_FORWARD, 0, steps_go_on, NULL},
+                                          {DIRECTION_NONE, 0, steps_mark_used, NULL},
+                                          {0}};
+static const Phase phases_restore[] = {PHASES_RESTORE, {0}};
+static const Phase phases_resume[] = {
+    PHASES_RESTORE, {DIRECTION_NONE, 0, steps_clear_place, NULL}, {0}};
+static const Phase phases_pause[] = {{DIRECTION_NONE, 0, steps_pause, steps_pause_undo}, {0}};
+static const Phase phases_unpause[] = {{DIRECTION_NONE, 0, steps_unpause, NULL}, {0}};
+static const Phase phases_join[] = {{DIRECTION_NONE, 0, steps_join, steps_join_undo}, {0}};
 
 /* -- what became of one that was cut off; the start of the daemon has made it one or the other --
  */
@@ -383,6 +534,54 @@ const Kind kinds[OPERATION_KIND_COUNT] = {
                         .undoing = AS_THEY_ARE,
                         .was_done = has_joined,
                         .phases = phases_join},
+    [OPERATION_SAVE] = {.name = "save",
+                        .plan = "suspend, save, destroy",
+                        .policy = DOMGRP_POLICY_ROLLBACK,
+                        .during = GROUP_STOPPING,
+                        .undoing = GROUP_STARTING,
+                        .allowed = may_save,
+                        .selects = selects_all,
+                        .writes = TRUE,
+                        .phases = phases_save},
+    [OPERATION_RESTORE] = {.name = "restore",
+                           .plan = "restore and let run",
+                           .policy = DOMGRP_POLICY_ROLLBACK,
+                           .during = GROUP_STARTING,
+                           .undoing = GROUP_STOPPING,
+                           .waits = TRUE,
+                           .makes_ready = TRUE,
+                           .reads = TRUE,
+                           .phases = phases_restore},
+    [OPERATION_SUSPEND] = {.name = "suspend",
+                           .plan = "suspend, save, destroy",
+                           .policy = DOMGRP_POLICY_ROLLBACK,
+                           .during = GROUP_STOPPING,
+                           .undoing = GROUP_STARTING,
+                           .allowed = may_save,
+                           .selects = selects_all,
+                           .writes = TRUE,
+                           .phases = phases_suspend},
+    [OPERATION_RESUME] = {.name = "resume",
+                          .plan = "restore and let run",
+                          .policy = DOMGRP_POLICY_ROLLBACK,
+                          .during = GROUP_STARTING,
+                          .undoing = GROUP_STOPPING,
+                          .allowed = may_resume,
+                          .selects = selects_all,
+                          .waits = TRUE,
+                          .makes_ready = TRUE,
+                          .forgives = TRUE,
+                          .reads = TRUE,
+                          .phases = phases_resume},
+    [OPERATION_CHECKPOINT] = {.name = "checkpoint",
+                              .plan = "suspend, save, resume",
+                              .policy = DOMGRP_POLICY_ROLLBACK,
+                              .during = GROUP_RUNNING,
+                              .undoing = GROUP_RUNNING,
+                              .allowed = may_save,
+                              .selects = selects_all,
+                              .writes = TRUE,
+                              .phases = phases_checkpoint},
 };
 
 OperationKind operation_kind_lookup(const char *name)

@@ -79,6 +79,10 @@ gboolean operation_store(Operation *operation, GError **error)
     record->options = options_text(operation);
     record->began = !operation->queued;
     record->undoing = operation->undoing;
+    record->image_path = g_strdup(operation->image_path);
+    memcpy(record->image_uuid, operation->image_uuid, sizeof record->image_uuid);
+    if (operation->committed || operation->defines)
+        record->stage = g_strdup(operation->committed ? STAGE_COMMITTED : STAGE_DEFINES);
     record->by_itself = operation->by_itself;
     record->began_us = operation->began_us;
     record->ended_us = operation->ended_us;
@@ -153,6 +157,13 @@ static void set_busy(Operation *operation, Operation *value)
         operation->other->operation = value;
 }
 
+/* What is left where all else was undone; or that it is as good as done. */
+static void compose_left(Operation *operation)
+{
+    if (operation->left_error != NULL && operation->undo_error == NULL)
+        operation->undo_error = g_steal_pointer(&operation->left_error);
+}
+
 static void compose_error(Operation *operation)
 {
     const char *kind = kinds[operation->kind].name;
@@ -161,12 +172,16 @@ static void compose_error(Operation *operation)
     if (cause == NULL || operation->error != NULL)
         return;
 
+    if (!operation->undoing && domgrp_error_code(cause) == DOMGRP_ERROR_LOST) {
+        operation->error = g_error_copy(cause);
+        return;
+    }
     if (operation->undo_error != NULL) {
         g_set_error(&operation->error, DOMGRP_ERROR, DOMGRP_ERROR_PARTLY,
                     "%s of %s failed (%s), and so did undoing it (%s): see \"domgrp info %s\", "
                     "then \"domgrp destroy %s\"",
                     kind, name, cause->message, operation->undo_error->message, name, name);
-    } else if (phase_of(operation)->checks && !operation->undoing) {
+    } else if (phase_checks(phase_of(operation)) && !operation->undoing) {
         if (domgrp_error_exit(domgrp_error_code(cause)) == DOMGRP_EXIT_REFUSED)
             operation->error = g_error_copy(cause);
         else
@@ -230,6 +245,7 @@ void operation_end(Operation *operation)
 {
     Engine *engine = operation->engine;
     Group *group = operation->group;
+    compose_left(operation);
     compose_error(operation);
     explain_blocked(operation);
     for (guint i = 0; i < operation->members->len; i++) {
@@ -239,8 +255,13 @@ void operation_end(Operation *operation)
     }
     if (!operation->queued)
         forget_intents(operation);
+    if (operation->image != NULL)
+        engine->host->ops->image_close(engine->host, g_steal_pointer(&operation->image));
+    if (operation->progress_timer != 0)
+        engine->host->ops->timer_cancel(engine->host, operation->progress_timer);
+    operation->progress_timer = 0;
     operation->ended_us = g_get_real_time();
-    operation_store(operation, NULL); /* left open it is closed by the next start */
+    operation->unclosed = !operation_store(operation, NULL); /* tried again in each turn */
 
     unbind_members(operation);
     if (!operation->queued)
@@ -254,14 +275,49 @@ void operation_end(Operation *operation)
         engine_remove_group(group);
 }
 
+gboolean operations_close(Engine *engine, const char *group_uuid, GError **error)
+{
+    for (guint i = 0; i < engine->operations->len; i++) {
+        Operation *operation = engine->operations->pdata[i];
+        if (!operation->unclosed ||
+            (group_uuid != NULL && strcmp(operation->group_uuid, group_uuid) != 0))
+            continue;
+        if (!operation_store(operation, error))
+            return FALSE;
+        operation->unclosed = FALSE;
+    }
+    return TRUE;
+}
+
 /* -- the beginning -- */
+
+/* Which image it is about. What was given in the options is the caller's, and copied. */
+static void set_image(Operation *operation)
+{
+    const Group *group = operation->group;
+    const Kind *kind = &kinds[operation->kind];
+    g_autofree char *uuid = g_uuid_string_random();
+    g_autofree char *name = g_strconcat(group->uuid, ".grp", NULL);
+    if (operation->options.map != NULL)
+        operation->map = domgrp_map_copy(operation->options.map);
+    operation->options.map = NULL;
+    if (kind->writes)
+        memcpy(operation->image_uuid, uuid, sizeof operation->image_uuid);
+    if (operation->kind == OPERATION_SUSPEND)
+        operation->image_path = g_build_filename(operation->engine->images, name, NULL);
+    else if (operation->kind == OPERATION_RESUME)
+        operation->image_path = g_strdup(group->image_path);
+    else if (kind->writes || kind->reads)
+        operation->image_path = g_strdup(operation->options.path);
+    operation->options.path = NULL;
+}
 
 static void begin_now(gpointer data)
 {
     Operation *operation = data;
     operation->timer = 0;
     if (operation->error != NULL || /* cancelled before it began */
-        (operation->options.dry_run && !phase_of(operation)->checks))
+        (operation->options.dry_run && !phase_checks(phase_of(operation))))
         operation_end(operation);
     else
         operation_begin_phase(operation);
@@ -300,7 +356,8 @@ static void keep(Engine *engine, Operation *operation)
 {
     for (guint i = 0;
          i < engine->operations->len && engine->operations->len >= ENGINE_MAX_OPERATIONS;) {
-        if (operation_is_over(engine->operations->pdata[i]))
+        const Operation *old = engine->operations->pdata[i];
+        if (operation_is_over(old) && !old->unclosed)
             g_ptr_array_remove_index(engine->operations, i);
         else
             i++;
@@ -328,6 +385,7 @@ Operation *operation_new(Engine *engine, const OperationRequest *request, GError
     operation->options = request->options;
     operation->policy = choose_policy(request);
     operation->by_itself = request->by_itself;
+    set_image(operation);
     operation->began_us = g_get_real_time();
     operation->queued =
         request->by_itself || operation_ahead(engine, group, request->other) != NULL;
@@ -337,7 +395,8 @@ Operation *operation_new(Engine *engine, const OperationRequest *request, GError
     }
     if (!operation->queued)
         select_members(operation);
-    if (!operation_store(operation, &operation->error)) {
+    if (!operations_close(engine, group->uuid, &operation->error) ||
+        !operation_store(operation, &operation->error)) {
         operation->ended_us = g_get_real_time();
         operation_store(operation, NULL); /* the journal may have it all the same */
         g_propagate_error(error, g_steal_pointer(&operation->error));
@@ -403,7 +462,12 @@ static void begin_queued(Operation *operation)
         return;
     }
     select_members(operation);
-    if (operation_store(operation, &error)) {
+    if (operation->kind == OPERATION_RESUME) {
+        g_free(operation->image_path);
+        operation->image_path = g_strdup(operation->group->image_path);
+    }
+    if (operations_close(operation->engine, operation->group_uuid, &error) &&
+        operation_store(operation, &error)) {
         begin(operation);
         return;
     }
@@ -455,6 +519,10 @@ Operation *operation_new_ended(Engine *engine, const JournalOperation *record)
     domgrp_policy_parse(record->policy, &operation->policy, NULL); /* "": its kind's own */
     options_read(operation, record->options);
     operation->by_itself = record->by_itself;
+    operation->image_path = g_strdup(record->image_path);
+    memcpy(operation->image_uuid, record->image_uuid, sizeof operation->image_uuid);
+    operation->committed = g_strcmp0(record->stage, STAGE_COMMITTED) == 0;
+    operation->defines = g_strcmp0(record->stage, STAGE_DEFINES) == 0;
     if (record->error_name != NULL)
         operation->error = g_error_new_literal(
             DOMGRP_ERROR, (gint)domgrp_error_from_name(record->error_name), record->error_message);
@@ -500,14 +568,19 @@ static void bind_members(Operation *operation, Group *group)
     operation_plan(operation);
 }
 
-void operation_resume(Engine *engine, const JournalOperation *record, Group *group)
+void operation_resume(Engine *engine, const JournalOperation *record, Group *group, GError *why)
 {
     Operation *operation = operation_new_ended(engine, record);
     const Phase *phases = kinds[operation->kind].phases;
     operation->resumed = TRUE;
     bind_members(operation, group);
-    while (phases[operation->phase].checks || phases[operation->phase].direction == DIRECTION_NONE)
+    while (!operation->committed && (phase_checks(&phases[operation->phase]) ||
+                                     phases[operation->phase].direction == DIRECTION_NONE))
         operation->phase++;
+    while (operation->committed && (phases[operation->phase].flags & PHASE_COMMITS) == 0)
+        operation->phase++;
+    operation->phase += operation->committed;
+    operation->cause = why;
     begin(operation);
 }
 
@@ -575,6 +648,12 @@ void operation_free(Operation *operation)
     g_clear_error(&operation->cause);
     g_clear_error(&operation->undo_error);
     g_clear_error(&operation->error);
+    g_clear_error(&operation->left_error);
+    if (operation->progress_timer != 0)
+        host->ops->timer_cancel(host, operation->progress_timer);
+    g_free(operation->image_path);
+    host_image_info_free(operation->image_info);
+    domgrp_map_free(operation->map);
     g_free(operation->group_name);
     g_free(operation->directory);
     g_free(operation);
@@ -631,7 +710,13 @@ void operation_get_info(const Operation *operation, OperationInfo *ret_info)
         .error = operation_is_over(operation) ? operation->error : NULL,
         .members = operation->members,
         .pause = operation->pause,
+        .image_path = operation->image_path,
+        .image = operation->progress,
+        .cut_us = operation->last_still - operation->first_still,
     };
+    Host *host = operation->engine->host;
+    if (operation->image != NULL)
+        host->ops->image_progress(host, operation->image, &info.image);
     memcpy(info.uuid, operation->uuid, sizeof info.uuid);
     memcpy(info.group_uuid, operation->group_uuid, sizeof info.group_uuid);
     for (guint i = 0; i < operation->members->len; i++) {

@@ -13,6 +13,8 @@
  *   steps.c      the steps that phases are made of; calls the host about members
  *   ready.c      the step that waits until a member is ready
  *   create.c     the checks that a new group passes before anything changes
+ *   image.c      the steps that write an image, and what becomes of members that stand still for it
+ *   restore.c    the steps that read one
  *   join.c       the steps of a join
  *   work.c       runs a list of steps on one member or group; one event loop's turn
  *
@@ -59,6 +61,7 @@ struct Engine {
     gboolean turning;      /* in engine_turn() */
     gboolean again;        /* something happened: turn once more */
     guint retry;           /* timer of engine_retry() */
+    char *images;          /* the folder of SUSPEND's images, or NULL */
 };
 
 struct Group {
@@ -82,7 +85,10 @@ struct Group {
     gboolean publish;       /* its record in xenstore is not what it should be */
     gboolean unpublished;   /* likewise, after a failure: to be tried again */
     Work *publisher;        /* the one that makes it so */
-    GPtrArray *members;     /* of MemberNode, which it owns, in the order of the group file */
+    char image_uuid[DOMGRP_UUID_TEXT]; /* these three as in the journal */
+    char *image_path;
+    gboolean image_old;
+    GPtrArray *members; /* of MemberNode, which it owns, in the order of the group file */
     Operation *operation;
     GroupState told; /* the state that the listener heard last */
 };
@@ -90,18 +96,19 @@ struct Group {
 struct MemberNode {
     Member shown; /* first: a MemberNode is a Member */
     Group *group;
-    OperationNode *node;  /* what the operation that runs has of it, or NULL */
-    Work *work;           /* what is being done to it, or NULL: one at a time */
-    gboolean owned;       /* as in the journal; with no owned_domid: its domain is being replaced */
-    guint32 owned_domid;  /* likewise */
-    gboolean owner_doubt; /* a write of these failed: the journal may have it or not */
-    HostDomain domain;    /* as domains() said last; domid is HOST_DOMID_NONE if it has none */
-    HostDomain next;      /* the same while domains() is read */
-    GPtrArray *needs;     /* of MemberNode: those that must run before it */
-    gint64 restart_us;    /* when it may restart by itself again */
-    gint64 hold_us;       /* when the daemon may do something about it by itself, after a failure */
-    guint timer;          /* for these */
-    guint32 kept_domid;   /* the ended domain that its configuration says to keep */
+    OperationNode *node; /* what the operation that runs has of it, or NULL */
+    Work *work;          /* what is being done to it, or NULL: one at a time */
+    gboolean owned;      /* as in the journal; with no owned_domid: its domain is being replaced */
+    guint32 owned_domid; /* likewise */
+    guint32 suspend_domid; /* likewise: the domain that we have asked to suspend */
+    gboolean owner_doubt;  /* a write of these failed: the journal may have it or not */
+    HostDomain domain;     /* as domains() said last; domid is HOST_DOMID_NONE if it has none */
+    HostDomain next;       /* the same while domains() is read */
+    GPtrArray *needs;      /* of MemberNode: those that must run before it */
+    gint64 restart_us;     /* when it may restart by itself again */
+    gint64 hold_us;     /* when the daemon may do something about it by itself, after a failure */
+    guint timer;        /* for these */
+    guint32 kept_domid; /* the ended domain that its configuration says to keep */
     guint32 no_reset_domid; /* the domain that a soft reset was tried on in vain */
     guint32 failed_domid;   /* the domain whose failure was counted last */
     gboolean revive;        /* it failed in xl's hands, which do not start it again: ours do */
@@ -150,6 +157,7 @@ struct Work {
     gboolean takes_over;         /* xl's domain is shut down, and built again as ours */
     gboolean back;               /* xl has started it again */
     gboolean retracting;         /* it was asked to end before it is destroyed */
+    guint tries;                 /* of a call that is made again when it fails */
     const MemberNode *waits_for; /* what it needs and is not there yet */
     struct {
         guint handle;   /* of the attempt under way; 0: none */
@@ -196,6 +204,7 @@ void member_free(MemberNode *member);
 HostConfig *config_copy(const HostConfig *config);
 gboolean member_runs(const MemberNode *member); /* it has a domain whose guest has not ended */
 gboolean member_has_domain(const MemberNode *member);
+gboolean member_stands_still(const MemberNode *member); /* it has suspended (reality.c) */
 /* What the journal says of its domain: that one is being built; that the present one is being
  * ended for good; else that it is ours, or is not. */
 gboolean member_is_intended(const MemberNode *member);
@@ -214,10 +223,20 @@ MemberNode *group_find_member(const Group *group, const char *name_or_uuid); /* 
 /* The domids of the members that have a domain; an array of guint32. */
 GArray *group_domids(const Group *group);
 gboolean group_idle(const Group *group); /* nothing is being done to it or a member */
+/* An image holds what its members' memory was, and none has run since. */
+gboolean group_has_image(const Group *group);
+gboolean group_is_suspended(const Group *group); /* likewise, in our own storage */
+/* Notes that a member runs, or is to, otherwise than from that image; not yet in the journal. */
+void group_leave_image(Group *group);
 
 /* Writes the group to the journal as it is in memory. */
 gboolean group_store(Group *group, GError **error);
 gboolean member_store_owner(MemberNode *member, gboolean owned, guint32 domid, GError **error);
+gboolean member_store_suspend(MemberNode *member, guint32 domid, GError **error);
+/* It had suspended, and goes on. */
+gboolean member_store_gone_on(MemberNode *member, GError **error);
+/* Notes that all members' domains are about to be asked to suspend. */
+gboolean group_store_suspends(Group *group, GError **error);
 /* Makes the hypervisor's group and reservations, and puts running members in it. Repeatable. */
 gboolean group_make(Group *group, GError **error);
 /* Takes them away; domains that are no members are put into the Null-Group. Repeatable. */
@@ -263,9 +282,15 @@ typedef enum {
     DIRECTION_REVERSE, /* on each member, after those that need it are down (step_release) */
 } Direction;
 
+typedef enum {
+    PHASE_CHECKS = 1,   /* it changes nothing: a failure is a refusal, all of it runs */
+    PHASE_TOGETHER = 2, /* all members at once and in no order, unless that is asked for */
+    PHASE_COMMITS = 4,  /* when it is done the operation is not undone any more */
+} PhaseFlags;
+
 typedef struct {
     Direction direction;
-    gboolean checks;   /* it changes nothing: a failure is a refusal, all of it runs */
+    PhaseFlags flags;
     const Step *steps; /* NULL ends a list of phases */
     const Step *undo;  /* takes back what steps did, however far they came; or NULL */
 } Phase;
@@ -282,6 +307,8 @@ typedef struct {
     gboolean waits;       /* it waits for guests and gives way to one that supersedes */
     gboolean makes_ready; /* it waits until the members are ready */
     gboolean forgives;    /* an operator has seen that members failed */
+    gboolean writes;      /* an image */
+    gboolean reads;       /* an image */
     /* What a new daemon makes of one that was cut off: whether it was done. NULL: it does what
      * the policy says. */
     gboolean (*was_done)(const Group *group, const JournalOperation *record);
@@ -298,6 +325,8 @@ extern const Step steps_restart[];
 /* Starts a member whose guest asks for that again, in the same domain. */
 extern const Step steps_soft_reset[];
 extern const Step steps_publish[];
+/* Lets a member go on that stands still for an image which came to nothing. */
+extern const Step steps_go_on[];
 
 StepResult step_begin(Work *work, GError **error);
 StepResult step_intend(Work *work, GError **error);
@@ -343,15 +372,51 @@ StepResult group_step_unpublish(Work *work, GError **error);
 StepResult group_step_delete(Work *work, GError **error);
 StepResult group_step_forget(Work *work, GError **error);
 
+StepResult image_step_create(Work *work, GError **error);
+StepResult image_step_mark(Work *work, GError **error);
+StepResult image_step_snapshot(Work *work, GError **error);
+StepResult image_step_finish(Work *work, GError **error);
+StepResult image_step_commit(Work *work, GError **error);
+StepResult image_step_uncommit(Work *work, GError **error);
+StepResult image_step_close(Work *work, GError **error);
+StepResult image_step_abandon(Work *work, GError **error);
+StepResult image_step_settle(Work *work, GError **error);
+StepResult image_step_open(Work *work, GError **error);
+StepResult image_step_use(Work *work, GError **error);
+StepResult image_step_give_up(Work *work, GError **error);
+StepResult image_step_discard(Work *work, GError **error);
+StepResult image_step_forget(Work *work, GError **error);
+StepResult step_stand(Work *work, GError **error);
+StepResult step_suspend(Work *work, GError **error);
+StepResult step_stood(Work *work, GError **error);
+StepResult step_save(Work *work, GError **error);
+StepResult step_destroy_saved(Work *work, GError **error);
+StepResult step_disown_saved(Work *work, GError **error);
+StepResult step_go_on(Work *work, GError **error);
+StepResult step_went_on(Work *work, GError **error);
+StepResult restore_check(Work *work, GError **error);
+StepResult restore_define(Work *work, GError **error);
+StepResult restore_make(Work *work, GError **error);
+StepResult restore_publish(Work *work, GError **error);
+StepResult restore_end_unless_defined(Work *work, GError **error);
+StepResult restore_check_built(Work *work, GError **error);
+StepResult restore_settle(Work *work, GError **error);
+StepResult step_restore_intend(Work *work, GError **error);
+StepResult step_restore(Work *work, GError **error);
+StepResult step_let_run(Work *work, GError **error);
+
 struct OperationNode {
     OperationMember shown; /* first: it is an OperationMember */
     MemberNode *member;    /* NULL while a create reads its file, and when it is gone */
     Work *work;
-    guint index;        /* in operation->members */
-    guint32 domid;      /* the domain that it had when the operation began */
-    gboolean spared;    /* it ran already: undoing leaves it alone */
-    gboolean was_ready; /* as its probe found */
-    gboolean touched;   /* a phase that can be undone worked on it */
+    guint index;                       /* in operation->members */
+    guint32 domid;                     /* the domain that it had when the operation began */
+    gboolean spared;                   /* it ran already: undoing leaves it alone */
+    gboolean suspended;                /* its guest was asked to suspend by this daemon */
+    gint64 still_since;                /* when it stood still; 0: it has not */
+    char saved_uuid[DOMGRP_UUID_TEXT]; /* what it is called in the image that it is restored from */
+    gboolean was_ready;                /* as its probe found */
+    gboolean touched;                  /* a phase that can be undone worked on it */
     gboolean built;     /* its domain need not be waited for by those of its tier and above */
     gboolean passed;    /* it is through the present phase */
     gboolean released;  /* those that were blocked by it are not any more */
@@ -361,7 +426,7 @@ struct OperationNode {
     GArray *unblocks;   /* indices (guint) of members that wait for it */
     char *path;         /* of a create's file */
     char *file;         /* its text */
-    HostConfig *config; /* what was read from it */
+    HostConfig *config; /* what was read from it, or what it is restored with */
     char *probe;        /* what shown.ready points to */
     GError *failure;    /* what shown.error points to */
 };
@@ -400,11 +465,37 @@ struct Operation {
     char domain_uuid[DOMGRP_UUID_TEXT]; /* of a join */
     guint32 domid;                      /* likewise */
     HostConfig *config;                 /* likewise */
+    gboolean unclosed;                  /* it is over, but its end could not be written */
+
+    HostImage *image; /* that is open, or NULL */
+    char *image_path;
+    char image_uuid[DOMGRP_UUID_TEXT];
+    HostImageInfo *image_info; /* of one that was opened */
+    DomgrpMap *map;
+    gboolean committed;    /* the image is written, or is used from now on: nothing is undone */
+    gboolean commit_doubt; /* the journal may say so although it is not */
+    gboolean defines;      /* the group is of this restore's making */
+    gboolean finishing;    /* the image may have its name */
+    HostImageProgress progress;
+    guint progress_timer;
+    gint64 progress_delay; /* until it is looked at again */
+    gint64 first_still;    /* when the first member stood still, and ... */
+    gint64 last_still;
+    GError *left_error; /* what undoing could not do and went on without */
 };
+
+/* Words of the journal: how far an operation on an image has come. */
+#define STAGE_DEFINES "defines"
+#define STAGE_COMMITTED "committed"
 
 static inline const Phase *phase_of(const Operation *operation)
 {
     return &kinds[operation->kind].phases[operation->phase];
+}
+
+static inline gboolean phase_checks(const Phase *phase)
+{
+    return (phase->flags & PHASE_CHECKS) != 0;
 }
 
 static inline OperationNode *node_of(const Operation *operation, guint i)
@@ -440,8 +531,8 @@ void operation_end(Operation *operation);
 /* An operation of @record, which has ended. */
 Operation *operation_new_ended(Engine *engine, const JournalOperation *record);
 /* The operation that @record opened and a daemon before this one began, to be finished or undone;
- * @why is the cause of undoing it, taken. */
-void operation_resume(Engine *engine, const JournalOperation *record, Group *group);
+ * @why is taken: the cause of undoing it, or how it failed although it is finished; or NULL. */
+void operation_resume(Engine *engine, const JournalOperation *record, Group *group, GError *why);
 void operation_undo(Engine *engine, const JournalOperation *record, Group *group, GError *why);
 /* One that had not begun waits for its turn again. */
 void operation_requeue(Engine *engine, const JournalOperation *record, Group *group);
@@ -471,6 +562,19 @@ gboolean engine_check_memory(Engine *engine, const char *group, GPtrArray *confi
 
 void engine_remove_group(Group *group);
 OperationKind operation_kind_lookup(const char *name); /* OPERATION_KIND_COUNT: none */
+
+/* Writes the ends that could not be written, of @group's operations or of all (NULL). FALSE: some
+ * still cannot be. */
+gboolean operations_close(Engine *engine, const char *group_uuid, GError **error);
+/* Looks how far its image has come, every now and then. */
+void operation_watch_image(Operation *operation);
+/* What makes a new group of @name and @uuid impossible. */
+gboolean engine_check_new(Engine *engine, const char *name, const char *uuid, guint n_members,
+                          GError **error);
+/* The busy sentence about @operation; FALSE. */
+gboolean engine_fail_busy(const Operation *operation, GError **error);
+/* Whether @group can be restored or resumed as far as it is known before the image is. */
+gboolean group_may_restore(Group *group, GError **error);
 
 /* -- steps of one kind -- */
 

@@ -27,6 +27,8 @@ static MemberState member_state(const MemberNode *member)
     if (!member_has_domain(member))
         return member->owned && member->owned_domid != HOST_DOMID_NONE ? MEMBER_AWAY
                                                                        : MEMBER_STOPPED;
+    if (member_stands_still(member))
+        return MEMBER_SUSPENDED;
     if (domain->shutdown)
         return domain->reason == HOST_REASON_CRASH || domain->reason == HOST_REASON_WATCHDOG
                    ? MEMBER_CRASHED
@@ -300,8 +302,27 @@ static void group_remake(Group *group)
     group_publish(group);
 }
 
+/*
+ * A member runs, and not from the group's image: the memory in that does not fit the disks any
+ * more. What an operation has only built, and holds, does not run.
+ */
+static void group_note_image(Group *group)
+{
+    if (!group_has_image(group) || group->operation != NULL)
+        return;
+    for (guint i = 0; i < group->members->len; i++) {
+        const MemberNode *member = group->members->pdata[i];
+        if (!member_runs(member) || member_is_half_there(member))
+            continue;
+        group_leave_image(group);
+        group->doubt = TRUE;
+        return;
+    }
+}
+
 static void group_tidy(Group *group)
 {
+    group_note_image(group);
     if (group->defined && !group->is_default && !group->in_hypervisor && group->operation == NULL)
         group_remake(group);
     if (group->pause_doubt && group->operation == NULL) {
@@ -321,6 +342,59 @@ gboolean member_awaits_daemon(const MemberNode *member)
     const HostDomain *domain = &member->domain;
     return member_has_domain(member) && domain->shutdown && domain->reason != HOST_REASON_SUSPEND &&
            member->shown.ours && member->kept_domid != domain->domid;
+}
+
+/* -- guests that stand still -- */
+
+gboolean member_stands_still(const MemberNode *member)
+{
+    const HostDomain *domain = &member->domain;
+    return member_has_domain(member) && domain->shutdown && domain->reason == HOST_REASON_SUSPEND;
+}
+
+static gboolean is_being_saved(const MemberNode *member)
+{
+    const Operation *operation = member->group->operation;
+    return operation != NULL && kinds[operation->kind].writes;
+}
+
+/*
+ * A guest that we asked to suspend may do so when the operation that wanted it is over: it is to
+ * go on then, whenever that is and whichever daemon sees it. What we asked is in the journal until
+ * the domain has gone on, or is gone, or somebody else has asked it for something: a guest
+ * that a toolstack suspends, as "xl save" does, stands still for that, and is none of ours.
+ */
+static gboolean is_to_go_on(const MemberNode *member)
+{
+    return member_stands_still(member) && member->domain.domid == member->suspend_domid &&
+           !member->domain.asked && !is_being_saved(member);
+}
+
+static void member_forget_suspend(MemberNode *member)
+{
+    if (member->suspend_domid == HOST_DOMID_NONE || member->work != NULL ||
+        is_being_saved(member) ||
+        (member->domain.domid == member->suspend_domid && !member->domain.asked))
+        return;
+    if (!member_store_suspend(member, HOST_DOMID_NONE, NULL))
+        engine_retry(member->group->engine);
+}
+
+/* Says whether @member is such a guest; it goes on now, or soon. */
+static gboolean member_go_on(MemberNode *member)
+{
+    Engine *engine = member->group->engine;
+    gint64 now = engine->host->ops->now(engine->host);
+    if (!is_to_go_on(member))
+        return FALSE;
+    if (member->work != NULL || member->timer != 0)
+        return TRUE;
+    if (now < member->hold_us)
+        member->timer =
+            engine->host->ops->timer_add(engine->host, member->hold_us - now, act_timeout, member);
+    else
+        work_new(engine, NULL, NULL, member->group, member, steps_go_on);
+    return TRUE;
 }
 
 /* A failure that xl has cleaned up after, and that our group does not leave at that. */
@@ -430,7 +504,9 @@ void reality_act(Engine *engine)
     g_hash_table_iter_init(&iter, engine->members);
     while (g_hash_table_iter_next(&iter, NULL, &member)) {
         member_tidy(member);
-        member_act(member);
+        member_forget_suspend(member);
+        if (!member_go_on(member))
+            member_act(member);
     }
     g_hash_table_iter_init(&iter, engine->groups);
     while (g_hash_table_iter_next(&iter, NULL, &group)) {

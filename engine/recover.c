@@ -64,6 +64,7 @@ static gboolean load_member(const Recovery *recovery, Group *group, const Journa
     MemberNode *member = member_new(group, config);
     member->owned = same_boot && kept->ours;
     member->owned_domid = same_boot ? kept->domid : HOST_DOMID_NONE;
+    member->suspend_domid = same_boot ? kept->suspend_domid : HOST_DOMID_NONE;
     if (claim_member(recovery, member)) {
         g_ptr_array_add(group->members, member);
     } else {
@@ -92,6 +93,9 @@ static gboolean load_group(const Recovery *recovery, const JournalGroup *kept, G
     gboolean same_boot = strcmp(kept->boot_id, engine->facts.boot_id) == 0;
     group->text = g_strdup(kept->text);
     group->failed = kept->failed;
+    memcpy(group->image_uuid, kept->image_uuid, sizeof group->image_uuid);
+    group->image_path = g_strdup(kept->image_path);
+    group->image_old = kept->image_old;
     group->id = kept->id;
     group->defined = TRUE;
     group->paused = same_boot && kept->paused;
@@ -102,7 +106,9 @@ static gboolean load_group(const Recovery *recovery, const JournalGroup *kept, G
             return FALSE;
     if (!load_settings(group, kept->settings, error))
         return FALSE;
-    group->boot_start = !same_boot && group->settings->starts_on_boot && !group->failed;
+    /* What is in an image waits for somebody to say whether it is to go on or to start anew. */
+    group->boot_start =
+        !same_boot && group->settings->starts_on_boot && !group->failed && !group_has_image(group);
     return TRUE;
 }
 
@@ -233,12 +239,41 @@ static GError *lost(const JournalOperation *record)
                        record->group_name);
 }
 
+static gboolean is_committed(const JournalOperation *record)
+{
+    return g_strcmp0(record->stage, STAGE_COMMITTED) == 0;
+}
+
+/*
+ * The host went down, and the members' memory with it. A complete image holds it: a save is as
+ * good as done then, and the group is not started in its stead. A checkpoint is complete, too, but
+ * its group does not go on. What has been written of another image is removed.
+ */
+static void close_lost_image(Engine *engine, const JournalOperation *record, OperationKind kind,
+                             Group *group)
+{
+    gboolean writes = kinds[kind].writes;
+    gboolean forgets = g_strcmp0(record->stage, STAGE_DEFINES) == 0;
+    if (group == NULL) {
+        operation_close(engine, record, lost(record));
+    } else if (writes && is_committed(record)) {
+        group->boot_start = group->boot_start && kind == OPERATION_CHECKPOINT;
+        operation_resume(engine, record, group, kind == OPERATION_CHECKPOINT ? lost(record) : NULL);
+    } else if (writes || forgets) {
+        operation_undo(engine, record, group, lost(record));
+    } else {
+        operation_close(engine, record, lost(record));
+    }
+}
+
 static void close_lost(Engine *engine, const JournalOperation *record, OperationKind kind,
                        Group *group)
 {
     DomgrpPolicy policy = DOMGRP_POLICY_ROLLBACK;
     domgrp_policy_parse(record->policy, &policy, NULL);
-    if (kind == OPERATION_CREATE && group != NULL && policy == DOMGRP_POLICY_ROLLBACK)
+    if (kinds[kind].writes || kinds[kind].reads)
+        close_lost_image(engine, record, kind, group);
+    else if (kind == OPERATION_CREATE && group != NULL && policy == DOMGRP_POLICY_ROLLBACK)
         operation_undo(engine, record, group, lost(record));
     else
         operation_close(engine, record, lost(record));
@@ -258,6 +293,10 @@ static void close_cut_off(Engine *engine, const JournalOperation *record, Operat
 {
     DomgrpPolicy policy = DOMGRP_POLICY_STOP;
     domgrp_policy_parse(record->policy, &policy, NULL);
+    gboolean goes_on = kinds[kind].writes || kinds[kind].reads
+                           ? is_committed(record)
+                           : policy == DOMGRP_POLICY_CONTINUE || record->by_itself ||
+                                 (group != NULL && all_done(record, kind, group));
     if (kinds[kind].was_done != NULL) {
         gboolean done = kinds[kind].was_done(group, record);
         operation_close(engine, record, done ? NULL : interrupted(record, " before it was done"));
@@ -265,9 +304,8 @@ static void close_cut_off(Engine *engine, const JournalOperation *record, Operat
         operation_close(engine, record, interrupted(record, " before anything was changed"));
     } else if ((policy == DOMGRP_POLICY_STOP && !record->undoing) || group->operation != NULL) {
         operation_close(engine, record, interrupted(record, ""));
-    } else if (!record->undoing && (policy == DOMGRP_POLICY_CONTINUE || record->by_itself ||
-                                    all_done(record, kind, group))) {
-        operation_resume(engine, record, group);
+    } else if (!record->undoing && goes_on) {
+        operation_resume(engine, record, group, NULL);
     } else {
         operation_undo(engine, record, group,
                        g_error_new(DOMGRP_ERROR, DOMGRP_ERROR_INTERRUPTED,
@@ -321,7 +359,8 @@ static gboolean start_at_boot(Group *group, GError **error)
     OperationRequest request = {.kind = OPERATION_START, .group = group, .by_itself = TRUE};
     if (!group->boot_start)
         return TRUE;
-    if (operation_ahead(group->engine, group, NULL) == NULL &&
+    const Operation *ahead = operation_ahead(group->engine, group, NULL);
+    if ((ahead == NULL || ahead->kind != OPERATION_START) &&
         operation_new(group->engine, &request, error) == NULL)
         return FALSE;
     return group_store(group, error); /* what it notes from now on is of this boot */

@@ -38,9 +38,18 @@ static void note_before(OperationNode *first, OperationNode *second, gpointer da
 static gboolean is_forward(const Operation *operation)
 {
     const Phase *phase = kinds[operation->kind].phases;
-    while (phase->steps != NULL && (phase->checks || phase->direction == DIRECTION_NONE))
+    while (phase->steps != NULL && (phase_checks(phase) || phase->direction == DIRECTION_NONE))
         phase++;
     return phase->direction != DIRECTION_REVERSE;
+}
+
+/* Whether its members are worked on all at once in the phase that counts. */
+static gboolean is_together(const Operation *operation)
+{
+    gboolean together = FALSE;
+    for (const Phase *phase = kinds[operation->kind].phases; phase->steps != NULL; phase++)
+        together = together || (phase->flags & PHASE_TOGETHER) != 0;
+    return together;
 }
 
 void operation_plan(Operation *operation)
@@ -48,7 +57,8 @@ void operation_plan(Operation *operation)
     guint n = operation->members->len;
     g_autofree GArray **before = g_new0(GArray *, n + 1);
     g_autofree guint *tiers = g_new0(guint, n + 1);
-    visit_edges(operation, is_forward(operation), note_before, before);
+    if (operation->options.ordered || !is_together(operation))
+        visit_edges(operation, is_forward(operation), note_before, before);
     order_tiers(n, before, tiers);
     for (guint i = 0; i < n; i++) {
         OperationNode *node = node_of(operation, i);
@@ -84,13 +94,14 @@ static void add_edge(OperationNode *first, OperationNode *second, gpointer data)
 static void build_graph(Operation *operation)
 {
     gboolean forward = phase_of(operation)->direction == DIRECTION_FORWARD;
+    gboolean free = (phase_of(operation)->flags & PHASE_TOGETHER) && !operation->options.ordered;
     for (guint i = 0; i < operation->members->len; i++) {
         OperationNode *node = node_of(operation, i);
         node->blockers = 0;
         node->passed = node->released = node->barred = node->ordered = FALSE;
         g_array_set_size(node->unblocks, 0);
     }
-    if (!forward || operation->undoing)
+    if (!free && (!forward || operation->undoing))
         visit_edges(operation, forward != operation->undoing, add_edge, operation);
 }
 
@@ -177,6 +188,8 @@ static guint busy_works(const Operation *operation)
 static guint parallel_of(const Operation *operation)
 {
     guint parallel = operation->group->settings->parallel;
+    if (phase_of(operation)->flags & PHASE_TOGETHER)
+        return G_MAXUINT;
     return parallel != 0 ? parallel : operation->engine->parallel;
 }
 
@@ -246,6 +259,8 @@ static void halt(Operation *operation, gboolean stop)
     operation->halted = TRUE;
     operation->engine->again = TRUE;
     g_queue_clear(&operation->ready);
+    if (stop && operation->image != NULL && !operation->committed)
+        operation->engine->host->ops->image_cancel(operation->engine->host, operation->image);
     for (guint i = 0; i < operation->members->len; i++) {
         OperationNode *node = node_of(operation, i);
         if (node->work != NULL && stop)
@@ -285,11 +300,18 @@ static void member_undone(Operation *operation, OperationNode *node, const Work 
 static void member_failed(Operation *operation, OperationNode *node, const GError *error)
 {
     set_failure(node, OUTCOME_FAILED, error);
-    if (phase_of(operation)->checks)
+    if (phase_checks(phase_of(operation)))
         return;
     keep_first(&operation->cause, node->shown.name, error);
     if (operation->policy != DOMGRP_POLICY_CONTINUE)
         halt(operation, operation->policy == DOMGRP_POLICY_ROLLBACK);
+}
+
+/* It was not the member that failed: its call ended because another one had. */
+static gboolean was_broken_off(const Operation *operation, const GError *error)
+{
+    return operation->image != NULL && operation->halted &&
+           domgrp_error_code(error) == DOMGRP_ERROR_CANCELLED;
 }
 
 static void member_ended(Operation *operation, OperationNode *node, const Work *work)
@@ -308,7 +330,7 @@ static void member_ended(Operation *operation, OperationNode *node, const Work *
         operation_release(operation, node);
     } else if (work->skipped) {
         set_failure(node, OUTCOME_NOT_TRIED, work->error);
-    } else if (work->error != NULL) {
+    } else if (work->error != NULL && !was_broken_off(operation, work->error)) {
         member_failed(operation, node, work->error);
     } else if (operation->error != NULL) { /* told to stop, by another operation or a person */
         set_failure(node, OUTCOME_FAILED, operation->error);
@@ -354,6 +376,8 @@ void operation_begin_phase(Operation *operation)
     const Step *steps = operation->undoing ? phase->undo : phase->steps;
     operation->halted = FALSE;
     operation->engine->again = TRUE;
+    if (operation->image != NULL)
+        operation->progress_delay = 0;
     if (steps != NULL && phase->direction == DIRECTION_NONE)
         operation->work =
             work_new(operation->engine, operation, NULL, operation->group, NULL, steps);
@@ -374,18 +398,18 @@ static gboolean is_last(const Operation *operation, gboolean *ret_undo)
     if (operation->cause != NULL) {
         /* Without what is done to the group there is nothing to go on with. */
         gboolean whole = phase->direction == DIRECTION_NONE && phase->undo != NULL;
-        *ret_undo = !phase->checks && (whole || operation->policy == DOMGRP_POLICY_ROLLBACK);
-        if (phase->checks || (!*ret_undo && operation->policy == DOMGRP_POLICY_STOP))
+        *ret_undo = !phase_checks(phase) && (whole || operation->policy == DOMGRP_POLICY_ROLLBACK);
+        if (phase_checks(phase) || (!*ret_undo && operation->policy == DOMGRP_POLICY_STOP))
             return TRUE;
     }
     return !*ret_undo &&
-           (phase[1].steps == NULL || (operation->options.dry_run && !phase[1].checks));
+           (phase[1].steps == NULL || (operation->options.dry_run && !phase_checks(phase + 1)));
 }
 
 void operation_next_phase(Operation *operation)
 {
     gboolean undo;
-    if (!operation->undoing && phase_of(operation)->checks)
+    if (!operation->undoing && phase_checks(phase_of(operation)))
         find_cause(operation);
     if (is_last(operation, &undo)) {
         find_not_undone(operation);
@@ -430,7 +454,7 @@ void operation_supersede(Operation *operation, GError *error)
 
 void operation_cancel(Operation *operation, GError *why)
 {
-    if (phase_of(operation)->checks || operation->policy != DOMGRP_POLICY_ROLLBACK ||
+    if (phase_checks(phase_of(operation)) || operation->policy != DOMGRP_POLICY_ROLLBACK ||
         operation->timer != 0) {
         operation_supersede(operation, why);
         return;

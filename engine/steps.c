@@ -33,9 +33,14 @@ StepResult step_begin(Work *work, GError **error)
 StepResult step_intend(Work *work, GError **error)
 {
     MemberNode *member = work->member;
-    if (!work->runs && !member_store_owner(member, TRUE, HOST_DOMID_NONE, error))
-        return STEP_FAILED;
-    return STEP_DONE;
+    if (work->runs)
+        return STEP_DONE;
+    if (group_has_image(work->group)) {
+        group_leave_image(work->group); /* it does not fit the disks any more, soon */
+        if (!group_store(work->group, error))
+            return STEP_FAILED;
+    }
+    return member_store_owner(member, TRUE, HOST_DOMID_NONE, error) ? STEP_DONE : STEP_FAILED;
 }
 
 static void built(gpointer data, guint32 domid, const GError *error)
@@ -127,10 +132,15 @@ StepResult step_wait_needs(Work *work, GError **error)
         return STEP_DONE;
     operation_built(operation, work->node);
     for (guint i = 0; i < work->member->needs->len; i++) {
+        g_autoptr(GError) why = NULL;
         work->waits_for = work->member->needs->pdata[i];
-        StepResult result = check_need(work, work->waits_for, error);
-        if (result != STEP_DONE)
+        StepResult result = check_need(work, work->waits_for, &why);
+        if (result == STEP_WATCH)
             return result;
+        if (result == STEP_DONE || kinds[operation->kind].reads)
+            continue; /* what has its memory is not to wait for ever for what has failed */
+        g_propagate_error(error, g_steal_pointer(&why));
+        return result;
     }
     work->waits_for = NULL;
     if (operation->kind == OPERATION_REBOOT)

@@ -240,8 +240,10 @@ static void feed_operations(Engine *engine)
 {
     for (guint i = 0; i < engine->operations->len; i++) {
         Operation *operation = engine->operations->pdata[i];
-        if (!operation_is_over(operation) && !operation->queued && operation->timer == 0)
-            operation_feed(operation);
+        if (operation_is_over(operation) || operation->queued || operation->timer != 0)
+            continue;
+        operation_feed(operation);
+        operation_watch_image(operation);
     }
 }
 
@@ -258,6 +260,8 @@ void engine_turn(Engine *engine)
             engine_retry(engine);
             break;
         }
+        if (!operations_close(engine, NULL, NULL))
+            engine_retry(engine);
         operations_begin_queued(engine); /* by what members are now, not before works ended */
         run_works(engine);
         reap_works(engine);

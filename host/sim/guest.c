@@ -34,6 +34,13 @@ static char *get_string(GKeyFile *keys, const char *key, const char *otherwise)
     return value;
 }
 
+double sim_domain_number(const SimDomain *domain, const char *key, double otherwise)
+{
+    return g_key_file_has_key(domain->keys, GROUP, key, NULL)
+               ? g_key_file_get_double(domain->keys, GROUP, key, NULL)
+               : otherwise;
+}
+
 static double get_number(GKeyFile *keys, const char *key, double otherwise)
 {
     return g_key_file_has_key(keys, GROUP, key, NULL)
@@ -241,9 +248,10 @@ static void end_later(Sim *sim, const SimDomain *domain, HostReason reason, doub
 
 void sim_domain_end(Sim *sim, SimDomain *domain, HostReason reason)
 {
-    if (domain->shutdown)
+    gboolean suspended = domain->shutdown && domain->reason == HOST_REASON_SUSPEND;
+    if (domain->shutdown && !suspended)
         return;
-    if (sim_domain_paused(sim, domain)) {
+    if (suspended || sim_domain_paused(sim, domain)) {
         domain->wants_end = TRUE;
         domain->wanted = reason;
         return;
@@ -259,9 +267,10 @@ void sim_domain_end(Sim *sim, SimDomain *domain, HostReason reason)
 
 void sim_domain_become_ready(Sim *sim, SimDomain *domain)
 {
-    if (!domain->began || domain->shutdown || domain->ready)
+    gboolean suspended = domain->shutdown && domain->reason == HOST_REASON_SUSPEND;
+    if (!domain->began || (domain->shutdown && !suspended) || domain->ready)
         return;
-    domain->wants_ready = sim_domain_paused(sim, domain);
+    domain->wants_ready = suspended || sim_domain_paused(sim, domain);
     if (domain->wants_ready)
         return;
     domain->ready = TRUE;
@@ -285,6 +294,7 @@ static void guest_begin(Sim *sim, SimDomain *domain)
     double seconds = g_ascii_strtod(ready_after, NULL);
     domain->began = TRUE;
     sim_trace(sim, SIM_RUNS, domain);
+    sim_disks_move(sim, domain);
     if (seconds > 0)
         come_later(sim, domain, run_ready, HOST_REASON_UNKNOWN, seconds);
     else if (strcmp(ready_after, "never") != 0)
@@ -310,7 +320,7 @@ void sim_domain_reset(Sim *sim, SimDomain *domain, const HostConfig *config)
     domain->life++;
     domain->paused = domain->halted = TRUE;
     domain->began = domain->ready = domain->asked = domain->shutdown = FALSE;
-    domain->wants_end = domain->wants_ready = FALSE;
+    domain->wants_end = domain->wants_ready = domain->wants_suspend = domain->restored = FALSE;
     domain->record[0] = '\0'; /* libxl makes its directory anew */
     sim_domain_built(sim, domain);
 }
@@ -329,7 +339,50 @@ static void guest_go_on(Sim *sim, SimDomain *domain)
     if (domain->wants_end) {
         domain->wants_end = FALSE;
         end_later(sim, domain, domain->wanted, 0);
+    } else if (domain->wants_suspend) {
+        sim_domain_suspend(sim, domain);
     }
+}
+
+void sim_domain_suspend(Sim *sim, SimDomain *domain)
+{
+    if (!domain->began || domain->shutdown)
+        return;
+    domain->wants_suspend = sim_domain_paused(sim, domain);
+    if (domain->wants_suspend)
+        return;
+    domain->shutdown = TRUE;
+    domain->reason = HOST_REASON_SUSPEND;
+    domain->suspends = 0;
+    domain->monitored = FALSE; /* xl's monitor takes this for the end of its work */
+    sim_trace(sim, SIM_SUSPENDED, domain);
+    sim_probes_wake(sim, domain->domid);
+    sim_changed(sim);
+}
+
+static void run_suspending(Sim *sim, gpointer data)
+{
+    SimDomain *domain = coming_domain(sim, data);
+    if (domain != NULL && domain->suspends > 0)
+        sim_domain_suspend(sim, domain);
+}
+
+void sim_domain_suspend_later(Sim *sim, SimDomain *domain, double seconds)
+{
+    domain->suspends++;
+    come_later(sim, domain, run_suspending, HOST_REASON_SUSPEND, seconds);
+}
+
+void sim_domain_wake(Sim *sim, SimDomain *domain)
+{
+    if (!domain->shutdown || domain->reason != HOST_REASON_SUSPEND)
+        return;
+    domain->shutdown = FALSE;
+    sim_trace(sim, SIM_RESUMED, domain);
+    domain->asked = FALSE;
+    sim_disks_move(sim, domain);
+    guest_go_on(sim, domain);
+    sim_changed(sim);
 }
 
 static void domain_resume(Sim *sim, SimDomain *domain)

@@ -6,7 +6,8 @@
  *   guest.c    domains, their guests and configurations
  *   xl.c       what others do on the host
  *   probe.c    looks at whether a guest is ready
- *   sim.c      the functions of host.h
+ *   image.c    images, and what of a guest's memory and disks they hold
+ *   sim.c      the other functions of host.h
  *   journal.c  a journal in memory
  */
 #ifndef DOMGRP_HOST_SIM_PRIVATE_H
@@ -48,6 +49,11 @@ typedef struct {
     gboolean wants_end; /* the guest will end as soon as it is not paused */
     HostReason wanted;
     gboolean wants_ready;          /* likewise for becoming ready */
+    gboolean wants_suspend;        /* likewise for suspending */
+    guint suspends;                /* how many requests to do so it has not followed */
+    gboolean restored;             /* its memory is from an image ... */
+    guint64 saved_disks;           /* ... and was saved when its disks were so */
+    char image[DOMGRP_UUID_TEXT];  /* which image that is */
     gboolean monitored;            /* xl looks after it */
     char record[DOMGRP_UUID_TEXT]; /* of the group that its directory names */
 } SimDomain;
@@ -57,6 +63,34 @@ typedef struct {
     char uuid[DOMGRP_UUID_TEXT];
     gboolean paused;
 } SimGroup;
+
+/* What an image holds of a member. */
+typedef struct {
+    HostConfig *config;
+    gboolean saved;
+    guint64 disks; /* what its disks were when its memory was saved */
+    gboolean broken;
+} SimSaved;
+
+/* An image on the disk. */
+typedef struct {
+    char uuid[DOMGRP_UUID_TEXT];
+    char group_uuid[DOMGRP_UUID_TEXT];
+    char *group_name;
+    char *text;
+    gboolean used;
+    GPtrArray *snapshots; /* of char * */
+    GPtrArray *members;   /* of SimSaved */
+} SimFile;
+
+/* The handle of one: it dies with the engine's process. */
+struct HostImage {
+    char *path;
+    SimFile *file; /* borrowed */
+    gboolean writes;
+    gboolean closed;
+    HostImageProgress progress;
+};
 
 struct Sim {
     Host host; /* first */
@@ -84,6 +118,13 @@ struct Sim {
     GHashTable *reservations; /* domain UUID to group id */
     GHashTable *records;      /* group UUID to text */
     GHashTable *created;      /* name to number */
+
+    GHashTable *files;      /* path to SimFile */
+    GHashTable *unfinished; /* likewise, of those that have no name yet */
+    GPtrArray *images;      /* of HostImage, all there were in this process */
+    GHashTable *disks;      /* domain UUID to how often its guest has begun or gone on, ever */
+    guint64 disk_states;    /* there were so far: none comes twice */
+    guint64 image_room_kib; /* for more memory in images */
 
     guint calls;
     guint fault_at;
@@ -156,6 +197,104 @@ gboolean sim_domain_flag(const SimDomain *domain, const char *key);
 SimGroup *sim_group_by_id(Sim *sim, guint32 id);
 /* xl's monitor acts (xl.c). */
 void sim_monitor(Sim *sim, SimDomain *domain);
+
+/* The guest stands still with its memory, or will when it is not paused. */
+void sim_domain_suspend(Sim *sim, SimDomain *domain);
+/* ... @seconds from now, whatever happens to the engine. */
+void sim_domain_suspend_later(Sim *sim, SimDomain *domain, double seconds);
+/* It goes on. */
+void sim_domain_wake(Sim *sim, SimDomain *domain);
+double sim_domain_number(const SimDomain *domain, const char *key, double otherwise);
+
+/* -- asynchronous calls (sim.c) -- */
+
+typedef struct SimCall SimCall;
+typedef void (*SimCallback)(void);
+typedef gboolean (*SimEffect)(Sim *sim, SimCall *call, GError **error);
+struct SimCall {
+    SimFault fault;
+    const char *name;
+    SimEffect effect;
+    void (*answer)(SimCall *call, const GError *error);
+    GError *error; /* known from the beginning */
+    SimCallback done;
+    gpointer data;
+
+    guint32 domid;
+    guint32 id;
+    char uuid[DOMGRP_UUID_TEXT];
+    GArray *domids;
+    char *path;
+    char *text;
+    HostShutdown how;
+    gboolean fallback;
+    HostConfig *config;
+    HostPause pause;
+    char *record;
+    HostImage *image;
+    SimFile *file; /* a new one, owned; freed by free_file */
+    GDestroyNotify free_file;
+    char *member; /* UUID */
+};
+
+gboolean sim_fail(GError **error, DomgrpErrorCode code, const char *format, ...)
+    G_GNUC_PRINTF(3, 4);
+/* Begins a call: counts it, and makes it take @delay_us. */
+SimCall *sim_call_new(Host *host, const char *name, gint64 delay_us, SimEffect effect,
+                      void (*answer)(SimCall *, const GError *), SimCallback done, gpointer data);
+SimCall *sim_domain_call(Host *host, const char *name, gint64 delay_us, guint32 domid,
+                         const char *uuid, SimEffect effect, HostDone done, gpointer data);
+void sim_call_run(Sim *sim, gpointer call);
+void sim_answer_done(SimCall *call, const GError *error);
+void sim_answer_created(SimCall *call, const GError *error);
+gboolean sim_find_domain(Sim *sim, guint32 domid, const char *uuid, SimDomain **ret_domain,
+                         GError **error);
+
+/* -- images (image.c) -- */
+
+void sim_images_init(Sim *sim);
+/* The handles are gone with the process. */
+void sim_images_forget(Sim *sim);
+/* The domain's guest begins or goes on: its disks are not what they were. */
+void sim_disks_move(Sim *sim, const SimDomain *domain);
+guint64 sim_disks(Sim *sim, const char *uuid);
+/* Whether a file under a name holds the memory that fits the disks of @uuid. */
+gboolean sim_image_holds(Sim *sim, const char *uuid);
+/* Whether the image that @domain's memory is from is marked used, or gone. */
+gboolean sim_image_is_used(Sim *sim, const SimDomain *domain);
+
+void sim_image_create(Host *host, const HostImageSpec *spec, HostImageOpened done, gpointer data);
+void sim_image_suspend(Host *host, HostImage *image, guint32 domid, const char *uuid, gboolean live,
+                       HostDone done, gpointer data);
+void sim_image_snapshot(Host *host, HostImage *image, const char *command, HostDone done,
+                        gpointer data);
+void sim_image_save(Host *host, HostImage *image, guint32 domid, const char *uuid, HostDone done,
+                    gpointer data);
+void sim_image_finish(Host *host, HostImage *image, HostDone done, gpointer data);
+void sim_domain_resume_call(Host *host, guint32 domid, const char *uuid, HostDone done,
+                            gpointer data);
+void sim_image_open(Host *host, const char *path, HostImageOpened done, gpointer data);
+void sim_image_restore(Host *host, HostImage *image, const char *member_uuid, const char *json,
+                       const HostRecord *record, HostCreated done, gpointer data);
+void sim_image_use(Host *host, HostImage *image, HostDone done, gpointer data);
+void sim_image_progress(Host *host, const HostImage *image, HostImageProgress *ret_progress);
+void sim_image_cancel(Host *host, HostImage *image);
+void sim_image_close(Host *host, HostImage *image);
+void sim_image_remove(Host *host, const char *path, const char *image_uuid, HostDone done,
+                      gpointer data);
+gboolean sim_config_map(Host *host, const char *json, const HostConfigMap *map,
+                        HostConfig **ret_config, GError **error);
+
+/* clang-format off */
+#define SIM_IMAGE_OPS                                                                              \
+    .image_create = sim_image_create, .image_suspend = sim_image_suspend,                          \
+    .image_snapshot = sim_image_snapshot, .image_save = sim_image_save,                            \
+    .image_finish = sim_image_finish, .domain_resume = sim_domain_resume_call,                     \
+    .image_open = sim_image_open, .image_restore = sim_image_restore,                              \
+    .image_use = sim_image_use, .image_progress = sim_image_progress,                              \
+    .image_cancel = sim_image_cancel, .image_close = sim_image_close,                              \
+    .image_remove = sim_image_remove, .config_map = sim_config_map
+/* clang-format on */
 
 /* -- probes (probe.c) -- */
 

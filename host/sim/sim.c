@@ -13,10 +13,7 @@
 
 #define LEAVE() return sim_leave(sim, fault, call_name, error)
 
-static gboolean fail(GError **error, DomgrpErrorCode code, const char *format, ...)
-    G_GNUC_PRINTF(3, 4);
-
-static gboolean fail(GError **error, DomgrpErrorCode code, const char *format, ...)
+gboolean sim_fail(GError **error, DomgrpErrorCode code, const char *format, ...)
 {
     va_list list;
     va_start(list, format);
@@ -84,8 +81,8 @@ static gint compare_group_ids(gconstpointer a, gconstpointer b)
 
 static gboolean require_groups(Sim *sim, GError **error)
 {
-    return sim->has_groups || fail(error, DOMGRP_ERROR_NOT_SUPPORTED,
-                                   "this hypervisor does not know groups: boot one that does");
+    return sim->has_groups || sim_fail(error, DOMGRP_ERROR_NOT_SUPPORTED,
+                                       "this hypervisor does not know groups: boot one that does");
 }
 
 static gboolean sim_groups(Host *host, GArray **ret_groups, GError **error)
@@ -120,7 +117,8 @@ static gboolean find_group(Sim *sim, guint32 id, SimGroup **ret_group, GError **
     if (!require_groups(sim, error))
         return FALSE;
     *ret_group = sim_group_by_id(sim, id);
-    return *ret_group != NULL || fail(error, DOMGRP_ERROR_GROUP_UNKNOWN, "no group has id %u", id);
+    return *ret_group != NULL ||
+           sim_fail(error, DOMGRP_ERROR_GROUP_UNKNOWN, "no group has id %u", id);
 }
 
 static gboolean sim_group_create(Host *host, const char *uuid, guint32 *id, GError **error)
@@ -130,9 +128,9 @@ static gboolean sim_group_create(Host *host, const char *uuid, guint32 *id, GErr
         return FALSE;
     for (guint i = 0; i < sim->groups->len; i++)
         if (strcmp(((SimGroup *)sim->groups->pdata[i])->uuid, uuid) == 0)
-            return fail(error, DOMGRP_ERROR_UUID_TAKEN, "group %s exists", uuid);
+            return sim_fail(error, DOMGRP_ERROR_UUID_TAKEN, "group %s exists", uuid);
     if (*id != 0 && sim_group_by_id(sim, *id) != NULL)
-        return fail(error, DOMGRP_ERROR_HOST, "the group id %u is taken", *id);
+        return sim_fail(error, DOMGRP_ERROR_HOST, "the group id %u is taken", *id);
 
     guint32 given = *id;
     while (given == 0) {
@@ -164,23 +162,23 @@ static gboolean sim_group_destroy(Host *host, guint32 id, GError **error)
     if (!find_group(sim, id, &group, error))
         return FALSE;
     if (id == DOMGRP_ID_GROUP0 || id == DOMGRP_ID_NULL)
-        return fail(error, DOMGRP_ERROR_GROUP_DEFAULT, "group %u is a default group", id);
+        return sim_fail(error, DOMGRP_ERROR_GROUP_DEFAULT, "group %u is a default group", id);
     if (count_members(sim, id) != 0)
-        return fail(error, DOMGRP_ERROR_GROUP_STATE, "group %u has members", id);
+        return sim_fail(error, DOMGRP_ERROR_GROUP_STATE, "group %u has members", id);
     if (has_reservations(sim, id))
-        return fail(error, DOMGRP_ERROR_GROUP_STATE, "group %u has reservations", id);
+        return sim_fail(error, DOMGRP_ERROR_GROUP_STATE, "group %u has reservations", id);
     g_ptr_array_remove(sim->groups, group);
     LEAVE();
 }
 
-static gboolean find_domain(Sim *sim, guint32 domid, const char *uuid, SimDomain **ret_domain,
-                            GError **error)
+gboolean sim_find_domain(Sim *sim, guint32 domid, const char *uuid, SimDomain **ret_domain,
+                         GError **error)
 {
     *ret_domain = sim_domain_by_id(sim, domid);
     if (*ret_domain != NULL && strcmp((*ret_domain)->config->uuid, uuid) == 0)
         return TRUE;
-    return fail(error, DOMGRP_ERROR_DOMAIN_UNKNOWN, "there is no domain %u with UUID %s", domid,
-                uuid);
+    return sim_fail(error, DOMGRP_ERROR_DOMAIN_UNKNOWN, "there is no domain %u with UUID %s", domid,
+                    uuid);
 }
 
 static gboolean sim_group_join(Host *host, guint32 id, guint32 domid, const char *uuid,
@@ -189,10 +187,10 @@ static gboolean sim_group_join(Host *host, guint32 id, guint32 domid, const char
     FAULTY("group_join");
     SimGroup *group;
     SimDomain *domain;
-    if (!find_group(sim, id, &group, error) || !find_domain(sim, domid, uuid, &domain, error))
+    if (!find_group(sim, id, &group, error) || !sim_find_domain(sim, domid, uuid, &domain, error))
         return FALSE;
     if (domid == 0)
-        return fail(error, DOMGRP_ERROR_GROUP_DEFAULT, "domain 0 never leaves Group-0");
+        return sim_fail(error, DOMGRP_ERROR_GROUP_DEFAULT, "domain 0 never leaves Group-0");
     domain->group_id = id;
     sim->acting = TRUE;
     sim_domains_resume(sim);
@@ -208,11 +206,11 @@ static gboolean sim_group_reserve(Host *host, guint32 id, const char *uuid, GErr
     if (!find_group(sim, id, &group, error))
         return FALSE;
     if (id == DOMGRP_ID_NULL)
-        return fail(error, DOMGRP_ERROR_GROUP_DEFAULT, "the Null-Group takes no reservations");
+        return sim_fail(error, DOMGRP_ERROR_GROUP_DEFAULT, "the Null-Group takes no reservations");
     if (g_hash_table_lookup_extended(sim->reservations, uuid, NULL, &other) &&
         GPOINTER_TO_UINT(other) != id)
-        return fail(error, DOMGRP_ERROR_MEMBER_ELSEWHERE, "%s is reserved for group %u", uuid,
-                    GPOINTER_TO_UINT(other));
+        return sim_fail(error, DOMGRP_ERROR_MEMBER_ELSEWHERE, "%s is reserved for group %u", uuid,
+                        GPOINTER_TO_UINT(other));
     g_hash_table_insert(sim->reservations, g_strdup(uuid), GUINT_TO_POINTER(id));
     LEAVE();
 }
@@ -226,53 +224,32 @@ static gboolean sim_group_unreserve(Host *host, guint32 id, const char *uuid, GE
         return FALSE;
     if (!g_hash_table_lookup_extended(sim->reservations, uuid, NULL, &other) ||
         GPOINTER_TO_UINT(other) != id)
-        return fail(error, DOMGRP_ERROR_DOMAIN_UNKNOWN, "%s is not reserved for group %u", uuid,
-                    id);
+        return sim_fail(error, DOMGRP_ERROR_DOMAIN_UNKNOWN, "%s is not reserved for group %u", uuid,
+                        id);
     g_hash_table_remove(sim->reservations, uuid);
     LEAVE();
 }
 
 /* -- asynchronous calls: an effect when they end, then a callback -- */
 
-typedef struct Call Call;
-typedef void (*Callback)(void);
-struct Call {
-    SimFault fault;
-    const char *name;
-    gboolean (*effect)(Sim *sim, Call *call, GError **error);
-    void (*answer)(Call *call, const GError *error);
-    GError *error; /* known from the beginning */
-    Callback done;
-    gpointer data;
-
-    guint32 domid;
-    guint32 id;
-    char uuid[DOMGRP_UUID_TEXT];
-    GArray *domids;
-    char *path;
-    char *text;
-    HostShutdown how;
-    gboolean fallback;
-    HostConfig *config;
-    HostPause pause;
-    char *record;
-};
-
 static void call_free(gpointer data)
 {
-    Call *call = data;
+    SimCall *call = data;
     g_clear_error(&call->error);
     g_clear_pointer(&call->domids, g_array_unref);
     g_free(call->path);
     g_free(call->text);
     g_free(call->record);
+    g_free(call->member);
+    if (call->file != NULL)
+        call->free_file(call->file);
     host_config_free(call->config);
     g_free(call);
 }
 
-static void run_call(Sim *sim, gpointer data)
+void sim_call_run(Sim *sim, gpointer data)
 {
-    Call *call = data;
+    SimCall *call = data;
     g_autoptr(GError) error = g_steal_pointer(&call->error);
     sim->acting = TRUE;
     if (error == NULL && call->effect(sim, call, &error))
@@ -284,12 +261,12 @@ static void run_call(Sim *sim, gpointer data)
 }
 
 /* Begins a call: counts it, and makes it take @delay_us. */
-static Call *call_new(Host *host, const char *name, gint64 delay_us,
-                      gboolean (*effect)(Sim *, Call *, GError **),
-                      void (*answer)(Call *, const GError *), Callback done, gpointer data)
+SimCall *sim_call_new(Host *host, const char *name, gint64 delay_us,
+                      gboolean (*effect)(Sim *, SimCall *, GError **),
+                      void (*answer)(SimCall *, const GError *), SimCallback done, gpointer data)
 {
     Sim *sim = sim_of(host);
-    Call *call = g_new0(Call, 1);
+    SimCall *call = g_new0(SimCall, 1);
     call->name = name;
     call->fault = sim_begin(sim, name, call);
     call->effect = effect;
@@ -301,20 +278,21 @@ static Call *call_new(Host *host, const char *name, gint64 delay_us,
         sim_may(sim, call->fault, name, &call->error);
     if (sim->dead)
         call->error = g_error_new(DOMGRP_ERROR, DOMGRP_ERROR_HOST, "the process is dead");
-    sim_schedule(sim, delay_us, run_call, call, call_free, TRUE);
+    sim_schedule(sim, delay_us, sim_call_run, call, call_free, TRUE);
     return call;
 }
 
-static void answer_done(Call *call, const GError *error)
+void sim_answer_done(SimCall *call, const GError *error)
 {
     ((HostDone)call->done)(call->data, error);
 }
 
-static Call *domain_call(Host *host, const char *name, gint64 delay_us, guint32 domid,
-                         const char *uuid, gboolean (*effect)(Sim *, Call *, GError **),
+SimCall *sim_domain_call(Host *host, const char *name, gint64 delay_us, guint32 domid,
+                         const char *uuid, gboolean (*effect)(Sim *, SimCall *, GError **),
                          HostDone done, gpointer data)
 {
-    Call *call = call_new(host, name, delay_us, effect, answer_done, (Callback)done, data);
+    SimCall *call =
+        sim_call_new(host, name, delay_us, effect, sim_answer_done, (SimCallback)done, data);
     call->domid = domid;
     g_strlcpy(call->uuid, uuid, sizeof call->uuid);
     return call;
@@ -330,7 +308,7 @@ static GArray *copy_domids(guint n, const guint32 *domids)
 
 /* -- pause -- */
 
-static void pause_each(Sim *sim, const Call *call, gboolean paused)
+static void pause_each(Sim *sim, const SimCall *call, gboolean paused)
 {
     for (guint i = 0; i < call->domids->len; i++) {
         SimDomain *domain = sim_domain_by_id(sim, g_array_index(call->domids, guint32, i));
@@ -339,13 +317,13 @@ static void pause_each(Sim *sim, const Call *call, gboolean paused)
     }
 }
 
-static gboolean set_paused(Sim *sim, Call *call, gboolean paused, GError **error)
+static gboolean set_paused(Sim *sim, SimCall *call, gboolean paused, GError **error)
 {
     SimGroup *group;
     if (!sim->has_groups) {
         pause_each(sim, call, paused);
     } else if (call->id == DOMGRP_ID_GROUP0 || call->id == DOMGRP_ID_NULL) {
-        return fail(error, DOMGRP_ERROR_GROUP_DEFAULT, "group %u is a default group", call->id);
+        return sim_fail(error, DOMGRP_ERROR_GROUP_DEFAULT, "group %u is a default group", call->id);
     } else {
         if (!find_group(sim, call->id, &group, error))
             return FALSE;
@@ -355,7 +333,7 @@ static gboolean set_paused(Sim *sim, Call *call, gboolean paused, GError **error
     return TRUE;
 }
 
-static gboolean effect_pause(Sim *sim, Call *call, GError **error)
+static gboolean effect_pause(Sim *sim, SimCall *call, GError **error)
 {
     guint32 n = sim->has_groups ? (guint32)count_members(sim, call->id) : call->domids->len;
     call->pause = (HostPause){
@@ -363,14 +341,14 @@ static gboolean effect_pause(Sim *sim, Call *call, GError **error)
     return set_paused(sim, call, TRUE, error);
 }
 
-static gboolean effect_unpause(Sim *sim, Call *call, GError **error)
+static gboolean effect_unpause(Sim *sim, SimCall *call, GError **error)
 {
     return set_paused(sim, call, FALSE, error);
 }
 
 typedef void (*PauseDone)(gpointer data, const HostPause *pause, const GError *error);
 
-static void answer_pause(Call *call, const GError *error)
+static void answer_pause(SimCall *call, const GError *error)
 {
     ((PauseDone)call->done)(call->data, error == NULL ? &call->pause : NULL, error);
 }
@@ -378,8 +356,8 @@ static void answer_pause(Call *call, const GError *error)
 static void sim_group_pause(Host *host, guint32 id, guint n_domids, const guint32 *domids,
                             PauseDone done, gpointer data)
 {
-    Call *call = call_new(host, "group_pause", SIM_CALL_US, effect_pause, answer_pause,
-                          (Callback)done, data);
+    SimCall *call = sim_call_new(host, "group_pause", SIM_CALL_US, effect_pause, answer_pause,
+                                 (SimCallback)done, data);
     call->id = id;
     call->domids = copy_domids(n_domids, domids);
 }
@@ -387,21 +365,21 @@ static void sim_group_pause(Host *host, guint32 id, guint n_domids, const guint3
 static void sim_group_unpause(Host *host, guint32 id, guint n_domids, const guint32 *domids,
                               HostDone done, gpointer data)
 {
-    Call *call = call_new(host, "group_unpause", SIM_CALL_US, effect_unpause, answer_done,
-                          (Callback)done, data);
+    SimCall *call = sim_call_new(host, "group_unpause", SIM_CALL_US, effect_unpause,
+                                 sim_answer_done, (SimCallback)done, data);
     call->id = id;
     call->domids = copy_domids(n_domids, domids);
 }
 
 /* -- configurations -- */
 
-static void answer_config(Call *call, const GError *error)
+static void answer_config(SimCall *call, const GError *error)
 {
     HostConfig *config = error == NULL ? g_steal_pointer(&call->config) : NULL;
     ((HostConfigured)call->done)(call->data, config, error);
 }
 
-static gboolean effect_read(Sim *sim, Call *call, GError **error)
+static gboolean effect_read(Sim *sim, SimCall *call, GError **error)
 {
     call->config = sim_config_parse(sim, call->path, call->text, error);
     return call->config != NULL;
@@ -410,25 +388,25 @@ static gboolean effect_read(Sim *sim, Call *call, GError **error)
 static void sim_config_read(Host *host, const char *path, const char *text, const char *directory,
                             HostConfigured done, gpointer data)
 {
-    Call *call = call_new(host, "config_read", SIM_CALL_US, effect_read, answer_config,
-                          (Callback)done, data);
+    SimCall *call = sim_call_new(host, "config_read", SIM_CALL_US, effect_read, answer_config,
+                                 (SimCallback)done, data);
     call->path = g_strdup(path);
     call->text = g_strdup(text);
 }
 
-static gboolean effect_retrieve(Sim *sim, Call *call, GError **error)
+static gboolean effect_retrieve(Sim *sim, SimCall *call, GError **error)
 {
     const SimDomain *domain = sim_domain_by_id(sim, call->domid);
     if (domain == NULL)
-        return fail(error, DOMGRP_ERROR_DOMAIN_UNKNOWN, "there is no domain %u", call->domid);
+        return sim_fail(error, DOMGRP_ERROR_DOMAIN_UNKNOWN, "there is no domain %u", call->domid);
     call->config = sim_config_parse(sim, "xenstore", domain->config->json, error);
     return call->config != NULL;
 }
 
 static void sim_config_retrieve(Host *host, guint32 domid, HostConfigured done, gpointer data)
 {
-    call_new(host, "config_retrieve", SIM_CALL_US, effect_retrieve, answer_config, (Callback)done,
-             data)
+    sim_call_new(host, "config_retrieve", SIM_CALL_US, effect_retrieve, answer_config,
+                 (SimCallback)done, data)
         ->domid = domid;
 }
 
@@ -451,7 +429,7 @@ static gboolean sim_domain_lookup(Host *host, const char *name, guint32 *ret_dom
     if (domain == NULL && g_ascii_string_to_unsigned(name, 10, 0, G_MAXUINT32, &domid, NULL))
         domain = sim_domain_by_id(sim, (guint32)domid);
     if (domain == NULL)
-        return fail(error, DOMGRP_ERROR_DOMAIN_UNKNOWN, "there is no domain %s", name);
+        return sim_fail(error, DOMGRP_ERROR_DOMAIN_UNKNOWN, "there is no domain %s", name);
     if (!sim_leave(sim, fault, call_name, error))
         return FALSE;
     *ret_domid = domain->domid;
@@ -467,23 +445,23 @@ static char *sim_domain_name(Host *host, guint32 domid)
 
 /* -- domains -- */
 
-static gboolean effect_create(Sim *sim, Call *call, GError **error)
+static gboolean effect_create(Sim *sim, SimCall *call, GError **error)
 {
     SimDomain *domain = sim_domain_by_id(sim, call->domid);
     if (domain == NULL)
-        return fail(error, DOMGRP_ERROR_HOST, "domain %u went away while it was built",
-                    call->domid);
+        return sim_fail(error, DOMGRP_ERROR_HOST, "domain %u went away while it was built",
+                        call->domid);
     if (sim_domain_flag(domain, "build_fails")) {
         sim_domain_remove(sim, domain);
-        return fail(error, DOMGRP_ERROR_HOST, "libxl cannot build %s: its kernel is no kernel",
-                    call->config->name);
+        return sim_fail(error, DOMGRP_ERROR_HOST, "libxl cannot build %s: its kernel is no kernel",
+                        call->config->name);
     }
     memcpy(domain->record, call->uuid, sizeof domain->record);
     sim_domain_built(sim, domain);
     return TRUE;
 }
 
-static void answer_created(Call *call, const GError *error)
+void sim_answer_created(SimCall *call, const GError *error)
 {
     ((HostCreated)call->done)(call->data, error == NULL ? call->domid : HOST_DOMID_NONE, error);
 }
@@ -492,8 +470,8 @@ static void sim_domain_create(Host *host, const char *json, const HostRecord *re
                               HostCreated done, gpointer data)
 {
     Sim *sim = sim_of(host);
-    Call *call = call_new(host, "domain_create", SIM_BUILD_US, effect_create, answer_created,
-                          (Callback)done, data);
+    SimCall *call = sim_call_new(host, "domain_create", SIM_BUILD_US, effect_create,
+                                 sim_answer_created, (SimCallback)done, data);
     memcpy(call->uuid, record->uuid, sizeof call->uuid);
     if (call->error != NULL)
         return;
@@ -501,18 +479,18 @@ static void sim_domain_create(Host *host, const char *json, const HostRecord *re
     if (call->config == NULL)
         return;
     if (sim_domain_by_name(sim, call->config->name) != NULL)
-        fail(&call->error, DOMGRP_ERROR_HOST, "a domain named %s exists", call->config->name);
+        sim_fail(&call->error, DOMGRP_ERROR_HOST, "a domain named %s exists", call->config->name);
     else if (call->config->memory_kib > sim->memory_free_kib)
-        fail(&call->error, DOMGRP_ERROR_MEMORY, "there is no memory left for %s",
-             call->config->name);
+        sim_fail(&call->error, DOMGRP_ERROR_MEMORY, "there is no memory left for %s",
+                 call->config->name);
     else
         call->domid = sim_domain_new(sim, call->config)->domid;
 }
 
-static gboolean effect_domain_unpause(Sim *sim, Call *call, GError **error)
+static gboolean effect_domain_unpause(Sim *sim, SimCall *call, GError **error)
 {
     SimDomain *domain;
-    if (!find_domain(sim, call->domid, call->uuid, &domain, error))
+    if (!sim_find_domain(sim, call->domid, call->uuid, &domain, error))
         return FALSE;
     sim_domain_unpause(sim, domain);
     return TRUE;
@@ -520,19 +498,19 @@ static gboolean effect_domain_unpause(Sim *sim, Call *call, GError **error)
 
 static void sim_unpause(Host *host, guint32 domid, const char *uuid, HostDone done, gpointer data)
 {
-    domain_call(host, "domain_unpause", SIM_CALL_US, domid, uuid, effect_domain_unpause, done,
-                data);
+    sim_domain_call(host, "domain_unpause", SIM_CALL_US, domid, uuid, effect_domain_unpause, done,
+                    data);
 }
 
-static gboolean effect_shutdown(Sim *sim, Call *call, GError **error)
+static gboolean effect_shutdown(Sim *sim, SimCall *call, GError **error)
 {
     SimDomain *domain;
-    if (!find_domain(sim, call->domid, call->uuid, &domain, error))
+    if (!sim_find_domain(sim, call->domid, call->uuid, &domain, error))
         return FALSE;
     if (sim_domain_flag(domain, "no_pv") && !call->fallback)
-        return fail(error, DOMGRP_ERROR_HOST,
-                    "%s has no PV drivers and can only be asked by ACPI: use -F",
-                    domain->config->name);
+        return sim_fail(error, DOMGRP_ERROR_HOST,
+                        "%s has no PV drivers and can only be asked by ACPI: use -F",
+                        domain->config->name);
     sim_domain_ask(sim, domain,
                    call->how == HOST_SHUTDOWN_REBOOT ? HOST_REASON_REBOOT : HOST_REASON_POWEROFF);
     return TRUE;
@@ -541,29 +519,30 @@ static gboolean effect_shutdown(Sim *sim, Call *call, GError **error)
 static void sim_shutdown(Host *host, guint32 domid, const char *uuid, HostShutdown how,
                          gboolean fallback, HostDone done, gpointer data)
 {
-    Call *call =
-        domain_call(host, "domain_shutdown", SIM_CALL_US, domid, uuid, effect_shutdown, done, data);
+    SimCall *call = sim_domain_call(host, "domain_shutdown", SIM_CALL_US, domid, uuid,
+                                    effect_shutdown, done, data);
     call->how = how;
     call->fallback = fallback;
 }
 
-static gboolean effect_destroy(Sim *sim, Call *call, GError **error)
+static gboolean effect_destroy(Sim *sim, SimCall *call, GError **error)
 {
     SimDomain *domain;
-    if (find_domain(sim, call->domid, call->uuid, &domain, NULL))
+    if (sim_find_domain(sim, call->domid, call->uuid, &domain, NULL))
         sim_domain_remove(sim, domain);
     return TRUE;
 }
 
 static void sim_destroy(Host *host, guint32 domid, const char *uuid, HostDone done, gpointer data)
 {
-    domain_call(host, "domain_destroy", SIM_DESTROY_US, domid, uuid, effect_destroy, done, data);
+    sim_domain_call(host, "domain_destroy", SIM_DESTROY_US, domid, uuid, effect_destroy, done,
+                    data);
 }
 
-static gboolean effect_preserve(Sim *sim, Call *call, GError **error)
+static gboolean effect_preserve(Sim *sim, SimCall *call, GError **error)
 {
     SimDomain *domain;
-    if (!find_domain(sim, call->domid, call->uuid, &domain, error))
+    if (!sim_find_domain(sim, call->domid, call->uuid, &domain, error))
         return FALSE;
     g_autofree char *name = domain->config->name;
     domain->config->name = g_strdup_printf("%s-kept", name);
@@ -575,29 +554,29 @@ static gboolean effect_preserve(Sim *sim, Call *call, GError **error)
 
 static void sim_preserve(Host *host, guint32 domid, const char *uuid, HostDone done, gpointer data)
 {
-    domain_call(host, "domain_preserve", SIM_CALL_US, domid, uuid, effect_preserve, done, data);
+    sim_domain_call(host, "domain_preserve", SIM_CALL_US, domid, uuid, effect_preserve, done, data);
 }
 
-static gboolean effect_coredump(Sim *sim, Call *call, GError **error)
+static gboolean effect_coredump(Sim *sim, SimCall *call, GError **error)
 {
     SimDomain *domain;
-    return find_domain(sim, call->domid, call->uuid, &domain, error);
+    return sim_find_domain(sim, call->domid, call->uuid, &domain, error);
 }
 
 static void sim_coredump(Host *host, guint32 domid, const char *uuid, HostDone done, gpointer data)
 {
-    domain_call(host, "domain_coredump", SIM_CALL_US, domid, uuid, effect_coredump, done, data);
+    sim_domain_call(host, "domain_coredump", SIM_CALL_US, domid, uuid, effect_coredump, done, data);
 }
 
-static gboolean effect_soft_reset(Sim *sim, Call *call, GError **error)
+static gboolean effect_soft_reset(Sim *sim, SimCall *call, GError **error)
 {
     SimDomain *domain;
-    if (!find_domain(sim, call->domid, call->uuid, &domain, error))
+    if (!sim_find_domain(sim, call->domid, call->uuid, &domain, error))
         return FALSE;
     if (!domain->shutdown || domain->reason != HOST_REASON_SOFT_RESET ||
         sim_domain_flag(domain, "no_soft_reset"))
-        return fail(error, DOMGRP_ERROR_NOT_SUPPORTED, "%s cannot be started again in place",
-                    domain->config->name);
+        return sim_fail(error, DOMGRP_ERROR_NOT_SUPPORTED, "%s cannot be started again in place",
+                        domain->config->name);
     call->config = sim_config_parse(sim, "json", call->text, error);
     if (call->config == NULL)
         return FALSE;
@@ -608,14 +587,14 @@ static gboolean effect_soft_reset(Sim *sim, Call *call, GError **error)
 static void sim_soft_reset(Host *host, guint32 domid, const char *uuid, const char *json,
                            HostDone done, gpointer data)
 {
-    Call *call = domain_call(host, "domain_soft_reset", SIM_BUILD_US, domid, uuid,
-                             effect_soft_reset, done, data);
+    SimCall *call = sim_domain_call(host, "domain_soft_reset", SIM_BUILD_US, domid, uuid,
+                                    effect_soft_reset, done, data);
     call->text = g_strdup(json);
 }
 
 /* -- records -- */
 
-static gboolean effect_publish(Sim *sim, Call *call, GError **error)
+static gboolean effect_publish(Sim *sim, SimCall *call, GError **error)
 {
     g_hash_table_insert(sim->records, g_strdup(call->uuid), g_strdup(call->record));
     for (guint i = 0; i < call->domids->len; i++) {
@@ -629,8 +608,8 @@ static gboolean effect_publish(Sim *sim, Call *call, GError **error)
 static void sim_publish(Host *host, const HostRecord *record, guint n_domids, const guint32 *domids,
                         HostDone done, gpointer data)
 {
-    Call *call = call_new(host, "record_publish", SIM_CALL_US, effect_publish, answer_done,
-                          (Callback)done, data);
+    SimCall *call = sim_call_new(host, "record_publish", SIM_CALL_US, effect_publish,
+                                 sim_answer_done, (SimCallback)done, data);
     GString *text = g_string_new(NULL);
     g_string_append_printf(text, "%s id=%u members:", record->name, record->id);
     for (guint i = 0; i < record->n_members; i++)
@@ -640,7 +619,7 @@ static void sim_publish(Host *host, const HostRecord *record, guint n_domids, co
     call->domids = copy_domids(n_domids, domids);
 }
 
-static gboolean effect_unpublish(Sim *sim, Call *call, GError **error)
+static gboolean effect_unpublish(Sim *sim, SimCall *call, GError **error)
 {
     g_hash_table_remove(sim->records, call->uuid);
     for (guint i = 0; i < call->domids->len; i++) {
@@ -654,8 +633,8 @@ static gboolean effect_unpublish(Sim *sim, Call *call, GError **error)
 static void sim_unpublish(Host *host, const char *uuid, guint n_domids, const guint32 *domids,
                           HostDone done, gpointer data)
 {
-    Call *call = call_new(host, "record_unpublish", SIM_CALL_US, effect_unpublish, answer_done,
-                          (Callback)done, data);
+    SimCall *call = sim_call_new(host, "record_unpublish", SIM_CALL_US, effect_unpublish,
+                                 sim_answer_done, (SimCallback)done, data);
     g_strlcpy(call->uuid, uuid, sizeof call->uuid);
     call->domids = copy_domids(n_domids, domids);
 }
@@ -713,6 +692,10 @@ static void sim_free(Host *host)
 {
     Sim *sim = sim_of(host);
     host_sim_forget(host); /* what is late */
+    g_hash_table_unref(sim->files);
+    g_hash_table_unref(sim->unfinished);
+    g_hash_table_unref(sim->disks);
+    g_ptr_array_unref(sim->images);
     g_hash_table_unref(sim->timers);
     g_hash_table_unref(sim->probes);
     g_ptr_array_unref(sim->events);
@@ -750,6 +733,7 @@ static const HostOps sim_ops = {
     .domain_soft_reset = sim_soft_reset,
     .probe = sim_probe,
     .probe_cancel = sim_probe_cancel,
+    SIM_IMAGE_OPS,
     .record_publish = sim_publish,
     .record_unpublish = sim_unpublish,
     .watch = sim_watch,
@@ -791,6 +775,7 @@ Host *host_sim_new(void)
     sim->reservations = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
     sim->records = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
     sim->created = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+    sim_images_init(sim);
     boot(sim);
     return &sim->host;
 }
@@ -848,6 +833,8 @@ static const char *describe_state(Sim *sim, const SimDomain *domain)
 {
     if (domain->building)
         return "half built";
+    if (domain->shutdown && domain->reason == HOST_REASON_SUSPEND)
+        return "suspended";
     if (domain->shutdown)
         return domain->reason == HOST_REASON_CRASH || domain->reason == HOST_REASON_WATCHDOG
                    ? "crashed"

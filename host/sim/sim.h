@@ -18,6 +18,10 @@
  *                    ready (0), or "never"
  *   no_soft_reset    1: it cannot be started again in place
  *   build_fails      1: its domain cannot be built
+ *   suspend_takes    seconds from being asked to suspend until it stands still (0.5); more than
+ *                    5 is too late: nobody waits so long
+ *   no_suspend       1: it never does
+ *   disk             a disk that can be written
  */
 #ifndef DOMGRP_HOST_SIM_H
 #define DOMGRP_HOST_SIM_H
@@ -34,6 +38,22 @@ void host_sim_set_groups(Host *host, gboolean has_groups);
 void host_sim_drop_groups(Host *host);
 void host_sim_set_memory(Host *host, guint64 free_kib);
 void host_sim_set_next_domid(Host *host, guint32 domid);
+
+/* -- images: their files outlive the engine's process and the host's power -- */
+
+/* Memory that still fits into images, in KiB; no end of it at first. */
+void host_sim_set_image_room(Host *host, guint64 kib);
+/* The members' disks become what they were when the image at @path was made. */
+void host_sim_revert_disks(Host *host, const char *path);
+/* The memory of the member @name in the image at @path cannot be read any more. */
+void host_sim_break_image(Host *host, const char *path, const char *name);
+/* A file by another name, and none by the old one; NULL @to: it is gone. */
+void host_sim_move_image(Host *host, const char *path, const char *to);
+/*
+ * All files, a line each, sorted: "/a/shop.grp of shop: db web", with " (used)" before the colon,
+ * "unfinished /a/shop.grp". Free with g_free().
+ */
+char *host_sim_describe_images(Host *host);
 
 /* -- time -- */
 
@@ -93,6 +113,8 @@ gboolean sim_xl_shutdown(Host *host, const char *name);
 gboolean sim_xl_reboot(Host *host, const char *name);
 gboolean sim_xl_pause(Host *host, const char *name);
 gboolean sim_xl_unpause(Host *host, const char *name);
+/* Asks the guest to suspend; when it has, its memory is saved, and then its domain is destroyed. */
+gboolean sim_xl_save(Host *host, const char *name);
 /* The guest becomes ready, whatever its ready_after says. */
 gboolean sim_guest_ready(Host *host, const char *name);
 /* The guest ends by itself. */
@@ -126,6 +148,9 @@ typedef enum {
     SIM_DESTROYED, /* its domain is gone, half built or whole */
     SIM_PAUSED,    /* a guest that has begun stands still, by itself or with its group */
     SIM_UNPAUSED,  /* it goes on */
+    SIM_SUSPENDED, /* it stands still with its memory; told before anybody can save that */
+    SIM_RESUMED,   /* it goes on from there */
+    SIM_REMOVED,   /* an image is gone; the name is its path */
 } SimWhat;
 
 typedef struct {
@@ -135,6 +160,11 @@ typedef struct {
     gint64 at_us;
     gboolean by_daemon; /* a call of the engine did it; FALSE: the guest (READY and ENDED always),
                            xl, xl's monitor, a power cut */
+    gboolean lost;      /* of DESTROYED and REMOVED: there was memory of a guest that could have
+                           gone on, and it is nowhere else */
+    gboolean old;      /* of RUNS: its memory is from an image, and its disks have moved on since */
+    gboolean unmarked; /* likewise, and the image is not marked used */
+    gboolean asked;    /* of RESUMED: a toolstack had asked it to suspend */
 } SimMoment;
 
 typedef void (*SimTrace)(gpointer data, const SimMoment *moment);

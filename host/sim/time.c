@@ -167,9 +167,9 @@ SimFault sim_enter(Sim *sim, const char *call)
 /* It changes nothing: to change places with it changes nothing either. */
 static gboolean only_reads(const char *call)
 {
-    static const char *const reads[] = {
-        "facts", "domains", "groups", "domain_lookup", "journal_load", "journal_operations",
-        "probe", NULL};
+    static const char *const reads[] = {"facts",         "domains",      "groups",
+                                        "domain_lookup", "journal_load", "journal_operations",
+                                        "probe",         "image_open",   NULL};
     return g_strv_contains(reads, call);
 }
 
@@ -242,6 +242,7 @@ void host_sim_forget(Host *host)
     g_hash_table_remove_all(sim->timers);
     g_hash_table_remove_all(sim->probes);
     late_forget(sim);
+    sim_images_forget(sim);
     sim->changed = NULL;
     sim->changing = FALSE;
     sim->dead = FALSE;
@@ -261,7 +262,17 @@ void sim_trace(Sim *sim, SimWhat what, const SimDomain *domain)
                         .name = domain->config->name,
                         .domid = domain->domid,
                         .at_us = sim->now,
-                        .by_daemon = sim->acting && what != SIM_READY && what != SIM_ENDED};
+                        .by_daemon = sim->acting && what != SIM_READY && what != SIM_ENDED &&
+                                     what != SIM_SUSPENDED};
+    if (what == SIM_DESTROYED)
+        moment.lost = (domain->shutdown ? domain->reason == HOST_REASON_SUSPEND
+                                        : domain->restored && !domain->began) &&
+                      !sim_image_holds(sim, domain->config->uuid);
+    moment.asked = what == SIM_RESUMED && domain->asked;
+    if (what == SIM_RUNS && domain->restored) {
+        moment.old = domain->saved_disks != sim_disks(sim, domain->config->uuid);
+        moment.unmarked = !sim_image_is_used(sim, domain);
+    }
     if (sim->trace != NULL && domain->domid != 0)
         sim->trace(sim->trace_data, &moment);
 }
@@ -269,9 +280,10 @@ void sim_trace(Sim *sim, SimWhat what, const SimDomain *domain)
 const char *host_sim_what_name(SimWhat what)
 {
     static const char *const names[] = {
-        [SIM_BUILT] = "built",   [SIM_RUNS] = "runs",         [SIM_READY] = "ready",
-        [SIM_ASKED] = "asked",   [SIM_ENDED] = "ended",       [SIM_DESTROYED] = "destroyed",
-        [SIM_PAUSED] = "paused", [SIM_UNPAUSED] = "unpaused",
+        [SIM_BUILT] = "built",     [SIM_RUNS] = "runs",         [SIM_READY] = "ready",
+        [SIM_ASKED] = "asked",     [SIM_ENDED] = "ended",       [SIM_DESTROYED] = "destroyed",
+        [SIM_PAUSED] = "paused",   [SIM_UNPAUSED] = "unpaused", [SIM_SUSPENDED] = "suspended",
+        [SIM_RESUMED] = "resumed", [SIM_REMOVED] = "removed",
     };
     return names[what];
 }

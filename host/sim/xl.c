@@ -112,6 +112,30 @@ gboolean sim_xl_unpause(Host *host, const char *name)
     return TRUE;
 }
 
+/* xl save has written the file, and ends the domain. */
+static void run_saved(Sim *sim, gpointer domid)
+{
+    SimDomain *domain = sim_domain_by_id(sim, GPOINTER_TO_UINT(domid));
+    if (domain != NULL && domain->shutdown && domain->reason == HOST_REASON_SUSPEND)
+        sim_domain_remove(sim, domain);
+}
+
+gboolean sim_xl_save(Host *host, const char *name)
+{
+    Sim *sim = sim_of(host);
+    SimDomain *domain = sim_domain_by_name(sim, name);
+    if (domain == NULL || !domain->began || domain->shutdown)
+        return FALSE;
+    domain->asked = TRUE;
+    sim_changed(sim);
+    double takes = sim_domain_number(domain, "suspend_takes", 0.5);
+    if (!sim_domain_flag(domain, "no_suspend"))
+        sim_domain_suspend_later(sim, domain, takes);
+    sim_schedule(sim, (gint64)((takes + 2) * G_USEC_PER_SEC), run_saved,
+                 GUINT_TO_POINTER(domain->domid), NULL, FALSE);
+    return TRUE;
+}
+
 gboolean sim_guest_ready(Host *host, const char *name)
 {
     SimDomain *domain = sim_domain_by_name(sim_of(host), name);

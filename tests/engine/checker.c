@@ -12,6 +12,7 @@ typedef struct {
     gboolean built_by_daemon;
     gboolean runs;  /* its guest has begun, and has not ended */
     gboolean ended; /* it has ended, its domain is there */
+    gboolean still; /* it has begun and stands still with its memory, suspended */
     gboolean ready;
     gboolean asked;         /* by the daemon */
     gboolean by_daemon;     /* the daemon has destroyed its last domain */
@@ -156,6 +157,9 @@ static void judge_need(Checker *checker, const char *name, const char *need, con
         return;
     if (kind == OPERATION_SHUTDOWN && !guest->runs && guest->ended_unasked)
         return; /* undoing it starts what it had shut down */
+    if ((kind == OPERATION_RESTORE || kind == OPERATION_RESUME) &&
+        find_member(&doing->operation, need)->outcome == OUTCOME_FAILED)
+        return; /* it has its memory: it is not to wait for ever */
     if (!guest->runs && now - guest->ended_us > SLACK_US)
         set_wrong(checker, "%s begins in %s, but %s, which it needs, does not run", name,
                   operation_kind_name(kind), need);
@@ -194,7 +198,8 @@ static void judge_end(Checker *checker, const char *name, const char *what)
     for (guint i = 0; i < doing.operation.members->len; i++) {
         const char *other = ((const OperationMember *)doing.operation.members->pdata[i])->name;
         const Guest *guest = guest_of(checker, other);
-        if (!guest->runs || !needs(&doing.group, other, name) || came_by_itself(guest, &doing) ||
+        if (!guest->runs || guest->still || !needs(&doing.group, other, name) ||
+            came_by_itself(guest, &doing) ||
             (undoes && strcmp(guest->began_in, doing.operation.uuid) != 0))
             continue;
         set_wrong(checker, "%s is %s in %s, but %s, which needs it, still runs", name, what,
@@ -232,6 +237,10 @@ static void note_begin(Checker *checker, const SimMoment *moment, Guest *guest)
     guest->began_us = moment->at_us;
     guest->begun++;
     guest->runs = TRUE;
+    if (moment->old)
+        set_wrong(checker, "%s goes on with disks that have moved on", moment->name);
+    if (moment->unmarked)
+        set_wrong(checker, "%s goes on from an image that is not marked used", moment->name);
     if (moment->by_daemon)
         judge_begin(checker, moment->name, guest);
     else
@@ -248,14 +257,44 @@ static void note_end(const SimMoment *moment, Guest *guest)
     guest->ended_us = moment->at_us;
 }
 
+/* Memory that a guest could have gone on with is gone: for a destroy alone. */
+static void judge_lost(Checker *checker, const char *name)
+{
+    g_autoptr(GPtrArray) groups =
+        checker->engine != NULL ? engine_groups(checker->engine) : g_ptr_array_new();
+    for (guint i = 0; i < groups->len; i++) {
+        GroupInfo info;
+        OperationInfo operation;
+        group_get_info(groups->pdata[i], &info);
+        if (info.operation == NULL)
+            continue;
+        operation_get_info(info.operation, &operation);
+        if (operation.kind == OPERATION_DESTROY)
+            return;
+    }
+    set_wrong(checker, "the memory of %s is lost", name);
+}
+
+static void note_resumed(Checker *checker, const SimMoment *moment, Guest *guest)
+{
+    if (!guest->still)
+        set_wrong(checker, "%s is resumed, but did not stand still", moment->name);
+    if (moment->by_daemon && moment->asked)
+        set_wrong(checker, "%s is resumed, but xl had suspended it", moment->name);
+    guest->still = FALSE;
+}
+
 static void note_destroyed(Checker *checker, const SimMoment *moment, Guest *guest)
 {
     if (guest->domid != moment->domid)
         return; /* one that was kept under another name */
+    if (moment->by_daemon && moment->lost)
+        judge_lost(checker, moment->name);
     if (guest->runs) {
+        gboolean still = guest->still;
         guest->ended_us = moment->at_us;
-        guest->runs = guest->ready = FALSE;
-        if (moment->by_daemon)
+        guest->runs = guest->ready = guest->still = FALSE;
+        if (moment->by_daemon && !still)
             judge_end(checker, moment->name, "destroyed");
     }
     guest->exists = guest->ended = FALSE;
@@ -305,6 +344,16 @@ static void note(gpointer data, const SimMoment *moment)
         break;
     case SIM_DESTROYED:
         note_destroyed(checker, moment, guest);
+        break;
+    case SIM_SUSPENDED:
+        guest->still = TRUE;
+        break;
+    case SIM_RESUMED:
+        note_resumed(checker, moment, guest);
+        break;
+    case SIM_REMOVED:
+        if (moment->by_daemon && moment->lost)
+            judge_lost(checker, moment->name);
         break;
     case SIM_PAUSED:
     case SIM_UNPAUSED:
@@ -498,10 +547,12 @@ static GroupState expected_state(Checker *checker, const GroupInfo *info)
     guint running = 0;
     for (guint i = 0; i < info->members->len; i++) {
         const Guest *guest = guest_of(checker, ((const Member *)info->members->pdata[i])->name);
-        running += guest->exists && !guest->ended;
+        running += guest->exists && !guest->ended && !guest->still;
     }
     if (info->paused)
         return GROUP_PAUSED;
+    if (running == 0 && info->image_path != NULL)
+        return GROUP_SUSPENDED;
     if (info->state == GROUP_FAILED)
         return GROUP_FAILED; /* which the journal must say, too */
     if (running == 0)
@@ -546,6 +597,11 @@ static char *check_kept(Checker *checker, const GroupInfo *info, const JournalGr
     if (g_strcmp0(kept->settings, settings) != 0)
         return g_strdup_printf("the settings of %s are:\n%s\nthe journal says:\n%s", info->name,
                                settings, kept->settings);
+    if (strcmp(kept->image_uuid, info->image_uuid) != 0 ||
+        (!kept->image_old && g_strcmp0(kept->image_path, info->image_path) != 0))
+        return g_strdup_printf("the image of %s is %s at %s, but the journal says %s at %s",
+                               info->name, info->image_uuid, info->image_path, kept->image_uuid,
+                               kept->image_path);
     if (!info->paused && kept->failed != (info->state == GROUP_FAILED))
         return g_strdup_printf("the journal says that %s has %sfailed", info->name,
                                kept->failed ? "" : "not ");
@@ -563,6 +619,11 @@ static char *check_group(Checker *checker, const GroupInfo *info, GPtrArray *kep
     GroupState expected = expected_state(checker, info);
     if (info->operation != NULL)
         return g_strdup_printf("an operation of %s never ended", info->name);
+    for (guint i = 0; i < info->members->len; i++) {
+        const Member *member = info->members->pdata[i];
+        if (guest_of(checker, member->name)->still)
+            return g_strdup_printf("%s stands still", member->name);
+    }
     if (info->state != expected)
         return g_strdup_printf("%s is said to be %s, but it is %s", info->name,
                                group_state_name(info->state), group_state_name(expected));
@@ -618,5 +679,8 @@ char *checker_rest(Checker *checker, gboolean stock)
         wrong = compare_texts(checker, groups, stock);
     if (wrong == NULL)
         wrong = check_expected(checker);
+    g_autofree char *images = host_sim_describe_images(checker->host);
+    if (wrong == NULL && strstr(images, "unfinished") != NULL)
+        wrong = g_strdup_printf("there is:\n%s", images);
     return wrong;
 }

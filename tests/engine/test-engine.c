@@ -56,6 +56,14 @@ static void read_option(const char *word, EngineOptions *options)
         options->wait = TRUE;
     else if (strcmp(word, "dry-run") == 0)
         options->dry_run = TRUE;
+    else if (strcmp(word, "ordered") == 0)
+        options->ordered = TRUE;
+    else if (strcmp(word, "live") == 0)
+        options->live = TRUE;
+    else if (strcmp(word, "reverted") == 0)
+        options->disks_reverted = TRUE;
+    else if (*word == '/')
+        options->path = word;
     else if (!domgrp_policy_parse(word, &options->policy, NULL))
         options->timeout_s = (guint)g_ascii_strtoull(word, NULL, 10);
 }
@@ -121,6 +129,78 @@ static void run_operate(World *world, char **words, GString *out)
     world->last = engine_operate(world->engine, kind, words[1], &options, &error);
     if (world->last == NULL)
         print_error(world, error, out);
+}
+
+/* "restore /a/shop.grp [reverted] [wait] [map]": the map is what "map" commands said before. */
+static void run_restore(World *world, char **words, GString *out)
+{
+    g_autoptr(GError) error = NULL;
+    EngineOptions options = {0};
+    for (char **word = words + 1; *word != NULL; word++)
+        if (strcmp(*word, "map") == 0)
+            options.map = world->map;
+        else
+            read_option(*word, &options);
+    world->last = engine_restore(world->engine, &options, &error);
+    if (world->last == NULL)
+        print_error(world, error, out);
+}
+
+/* "map members db: db2"; "map" begins another one. */
+static void run_map(World *world, char **words, GString *out)
+{
+    g_autoptr(GError) error = NULL;
+    if (words[1] == NULL || world->map == NULL) {
+        domgrp_map_free(world->map);
+        world->map = domgrp_map_new();
+    }
+    if (words[1] == NULL)
+        return;
+    g_autofree char *value = g_strjoinv(" ", words + 2);
+    if (!domgrp_map_add(world->map, words[1], value, &error))
+        print_error(world, error, out);
+}
+
+static void run_images(World *world, char **words, GString *out)
+{
+    g_autofree char *text = host_sim_describe_images(world->host);
+    g_autoptr(GString) named = g_string_new(text);
+    g_autoptr(GPtrArray) groups = engine_groups(world->engine);
+    for (guint i = 0; i < groups->len; i++) {
+        GroupInfo info;
+        group_get_info(groups->pdata[i], &info);
+        g_string_replace(named, info.uuid, info.name, 0);
+    }
+    print_lines(named->str, out);
+}
+
+/* "image room 100" (MiB), "image revert PATH", "image break PATH MEMBER", "image move PATH [TO]".
+ */
+static void run_image(World *world, char **words, GString *out)
+{
+    if (strcmp(words[1], "room") == 0)
+        host_sim_set_image_room(world->host, g_ascii_strtoull(words[2], NULL, 10) * 1024);
+    else if (strcmp(words[1], "revert") == 0)
+        host_sim_revert_disks(world->host, words[2]);
+    else if (strcmp(words[1], "break") == 0)
+        host_sim_break_image(world->host, words[2], words[3]);
+    else
+        host_sim_move_image(world->host, words[2], words[3]);
+}
+
+/* How long the members of the last operation stood still, and between the first and the last. */
+static void run_still(World *world, char **words, GString *out)
+{
+    OperationInfo info;
+    operation_get_info(world->last, &info);
+    g_string_append_printf(out, "cut %.2f s", (double)info.cut_us / G_USEC_PER_SEC);
+    for (guint i = 0; i < info.members->len; i++) {
+        const OperationMember *member = info.members->pdata[i];
+        g_string_append_printf(out, ", %s %.2f s", member->name,
+                               (double)member->still_us / G_USEC_PER_SEC);
+    }
+    g_string_append_printf(out, ", %" G_GUINT64_FORMAT " MiB at %s\n",
+                           info.image.memory_bytes >> 20, info.image_path);
 }
 
 static void run_run(World *world, char **words, GString *out)
@@ -251,6 +331,8 @@ static void run_xl(World *world, char **words, GString *out)
         done = sim_xl_reboot(world->host, words[2]);
     else if (strcmp(words[1], "pause") == 0)
         done = sim_xl_pause(world->host, words[2]);
+    else if (strcmp(words[1], "save") == 0)
+        done = sim_xl_save(world->host, words[2]);
     else if (strcmp(words[1], "unpause") == 0)
         done = sim_xl_unpause(world->host, words[2]);
     else if (strcmp(words[1], "group") == 0) /* somebody uses the hypercall */
@@ -407,6 +489,15 @@ static const struct {
     {"delete", run_operate, TRUE},
     {"pause", run_operate, TRUE},
     {"unpause", run_operate, TRUE},
+    {"save", run_operate, TRUE},
+    {"suspend", run_operate, TRUE},
+    {"resume", run_operate, TRUE},
+    {"checkpoint", run_operate, TRUE},
+    {"restore", run_restore, TRUE},
+    {"map", run_map, FALSE},
+    {"images", run_images, FALSE},
+    {"image", run_image, FALSE},
+    {"still", run_still, FALSE},
     {"file", run_file, FALSE},
     {"run", run_run, FALSE},
     {"result", run_result, FALSE},

@@ -63,6 +63,7 @@ World *world_new(void)
     world->checker = checker_new(world->host, world->journal);
     world->engine = engine_new(world->host, world->journal, &listener, world, NULL);
     g_assert_nonnull(world->engine);
+    engine_set_images(world->engine, "/images");
     checker_set_engine(world->checker, world->engine);
     return world;
 }
@@ -83,6 +84,7 @@ void world_free(World *world)
     world->host->ops->free(world->host);
     g_hash_table_unref(world->files);
     domgrp_settings_free(world->settings);
+    domgrp_map_free(world->map);
     g_string_free(world->notes, TRUE);
     g_free(world);
 }
@@ -92,6 +94,8 @@ gboolean world_restart(World *world, GError **error)
     world_stop(world);
     world->engine = engine_new(world->host, world->journal, &listener, world, error);
     checker_set_engine(world->checker, world->engine);
+    if (world->engine != NULL)
+        engine_set_images(world->engine, "/images");
     return world->engine != NULL;
 }
 

@@ -15,6 +15,7 @@ typedef struct {
     Operation *last;             /* the operation begun last */
     DomgrpSettings *settings;    /* of the next group that is created; NULL: none */
     EngineOptions options;       /* likewise */
+    DomgrpMap *map;              /* of the next restore, or NULL */
     const char *uuid;            /* of the next group that is created; NULL: a new one */
     gboolean stock;              /* the hypervisor does not know groups */
     Checker *checker;            /* judges all that happens */
