@@ -210,6 +210,9 @@ void sim_image_cancel(Host *host, HostImage *image)
 
 static void answer_image(SimCall *call, const GError *error)
 {
+    Sim *sim = sim_of(call->host);
+    if (error != NULL && call->image != NULL) /* what it has begun it can undo */
+        g_hash_table_remove(sim->unfinished, call->path);
     ((HostImageOpened)call->done)(call->data, error == NULL ? call->image : NULL, NULL, error);
 }
 
@@ -228,6 +231,7 @@ void sim_image_create(Host *host, const HostImageSpec *spec, HostImageOpened don
 {
     SimCall *call = sim_call_new(host, "image_create", SIM_CALL_US, effect_image_create,
                                  answer_image, (SimCallback)done, data);
+    call->host = host;
     call->path = g_strdup(spec->path);
     call->file = file_new(spec);
     call->free_file = file_free;

@@ -231,6 +231,7 @@ struct SimCall {
     HostConfig *config;
     HostPause pause;
     char *record;
+    Host *host;
     HostImage *image;
     SimFile *file; /* a new one, owned; freed by free_file */
     GDestroyNotify free_file;

@@ -10,9 +10,10 @@ typedef struct {
     guint32 domid;
     gboolean exists;
     gboolean built_by_daemon;
-    gboolean runs;  /* its guest has begun, and has not ended */
-    gboolean ended; /* it has ended, its domain is there */
-    gboolean still; /* it has begun and stands still with its memory, suspended */
+    gboolean runs;     /* its guest has begun, and has not ended */
+    gboolean ended;    /* it has ended, its domain is there */
+    gboolean given_up; /* a destroy was asked for since it began */
+    gboolean still;    /* it has begun and stands still with its memory, suspended */
     gboolean ready;
     gboolean asked;         /* by the daemon */
     gboolean by_daemon;     /* the daemon has destroyed its last domain */
@@ -158,7 +159,8 @@ static void judge_need(Checker *checker, const char *name, const char *need, con
     if (kind == OPERATION_SHUTDOWN && !guest->runs && guest->ended_unasked)
         return; /* undoing it starts what it had shut down */
     if ((kind == OPERATION_RESTORE || kind == OPERATION_RESUME) &&
-        find_member(&doing->operation, need)->outcome == OUTCOME_FAILED)
+        (find_member(&doing->operation, need)->outcome == OUTCOME_FAILED ||
+         (!guest->runs && strcmp(guest->began_in, doing->operation.uuid) == 0)))
         return; /* it has its memory: it is not to wait for ever */
     if (!guest->runs && now - guest->ended_us > SLACK_US)
         set_wrong(checker, "%s begins in %s, but %s, which it needs, does not run", name,
@@ -246,7 +248,7 @@ static void note_begin(Checker *checker, const SimMoment *moment, Guest *guest)
     else
         guest->began_in[0] = '\0';
     guest->domid = moment->domid;
-    guest->may_begin = guest->ended_unasked = FALSE;
+    guest->may_begin = guest->ended_unasked = guest->given_up = FALSE;
 }
 
 static void note_end(const SimMoment *moment, Guest *guest)
@@ -257,22 +259,37 @@ static void note_end(const SimMoment *moment, Guest *guest)
     guest->ended_us = moment->at_us;
 }
 
-/* Memory that a guest could have gone on with is gone: for a destroy alone. */
+/* Memory that a guest could have gone on with is gone. */
 static void judge_lost(Checker *checker, const char *name)
+{
+    if (!guest_of(checker, name)->given_up)
+        set_wrong(checker, "the memory of %s is lost", name);
+}
+
+/* Whether the operation that runs on @group removes what it has not completed. */
+static gboolean takes_back(const Group *group, const char *path)
+{
+    GroupInfo info;
+    OperationInfo operation;
+    group_get_info(group, &info);
+    if (info.operation == NULL)
+        return FALSE;
+    operation_get_info(info.operation, &operation);
+    return operation.kind == OPERATION_DESTROY || (operation.policy == DOMGRP_POLICY_ROLLBACK &&
+                                                   g_strcmp0(operation.image_path, path) == 0);
+}
+
+/* An image of memory that is nowhere else. */
+static void judge_removed(Checker *checker, const SimMoment *moment)
 {
     g_autoptr(GPtrArray) groups =
         checker->engine != NULL ? engine_groups(checker->engine) : g_ptr_array_new();
-    for (guint i = 0; i < groups->len; i++) {
-        GroupInfo info;
-        OperationInfo operation;
-        group_get_info(groups->pdata[i], &info);
-        if (info.operation == NULL)
-            continue;
-        operation_get_info(info.operation, &operation);
-        if (operation.kind == OPERATION_DESTROY)
+    if (!moment->by_daemon || !moment->lost)
+        return;
+    for (guint i = 0; i < groups->len; i++)
+        if (takes_back(groups->pdata[i], moment->name))
             return;
-    }
-    set_wrong(checker, "the memory of %s is lost", name);
+    set_wrong(checker, "the memory in %s is lost", moment->name);
 }
 
 static void note_resumed(Checker *checker, const SimMoment *moment, Guest *guest)
@@ -352,8 +369,7 @@ static void note(gpointer data, const SimMoment *moment)
         note_resumed(checker, moment, guest);
         break;
     case SIM_REMOVED:
-        if (moment->by_daemon && moment->lost)
-            judge_lost(checker, moment->name);
+        judge_removed(checker, moment);
         break;
     case SIM_PAUSED:
     case SIM_UNPAUSED:
@@ -419,6 +435,8 @@ void checker_see(Checker *checker, const Operation *operation)
     judge_told(checker, &info);
     if (!info.queued)
         see(checker, info.uuid);
+    for (guint i = 0; i < info.members->len && info.kind == OPERATION_DESTROY; i++)
+        guest_of(checker, ((OperationMember *)info.members->pdata[i])->name)->given_up = TRUE;
 }
 
 void checker_expect(Checker *checker, const Operation *operation)
@@ -597,8 +615,9 @@ static char *check_kept(Checker *checker, const GroupInfo *info, const JournalGr
     if (g_strcmp0(kept->settings, settings) != 0)
         return g_strdup_printf("the settings of %s are:\n%s\nthe journal says:\n%s", info->name,
                                settings, kept->settings);
-    if (strcmp(kept->image_uuid, info->image_uuid) != 0 ||
-        (!kept->image_old && g_strcmp0(kept->image_path, info->image_path) != 0))
+    gboolean old = kept->image_old; /* it is only to be discarded */
+    if (strcmp(old ? "" : kept->image_uuid, info->image_uuid) != 0 ||
+        g_strcmp0(old ? NULL : kept->image_path, info->image_path) != 0)
         return g_strdup_printf("the image of %s is %s at %s, but the journal says %s at %s",
                                info->name, info->image_uuid, info->image_path, kept->image_uuid,
                                kept->image_path);

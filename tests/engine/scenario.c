@@ -38,6 +38,8 @@ const Twist twists[] = {
     {"dies early", "", NULL, NULL, 0.5, FALSE, FITS_ALL},
     {"dies late", "ready db: delay 2", NULL, NULL, 3, FALSE, FITS_ALL},
     {"cannot be built", "", "web", "build_fails = 1", 0, FALSE, FITS_CREATE},
+    {"does not suspend", "", "web", "no_suspend = 1", 0, FALSE, FITS_SAVING},
+    {"suspends late", "", "web", "suspend_takes = 7", 0, FALSE, FITS_SAVING},
     {"no memory", "", NULL, NULL, 0, TRUE, FITS_START},
     {NULL, NULL, NULL, NULL, 0, FALSE, FITS_ALL},
 };
@@ -158,6 +160,83 @@ static void two_groups(World *world, const Case *what)
     running(world, what);
 }
 
+#define IMAGE "/a/shop.grp"
+
+static void saved(World *world, const Case *what)
+{
+    running(world, what);
+    begin_options(world, OPERATION_SAVE, (EngineOptions){.path = IMAGE});
+    settle(world);
+}
+
+static void suspended(World *world, const Case *what)
+{
+    running(world, what);
+    begin_options(world, OPERATION_SUSPEND, (EngineOptions){0});
+    settle(world);
+}
+
+/* The group is in the image alone. */
+static void moved(World *world, const Case *what)
+{
+    saved(world, what);
+    begin_options(world, OPERATION_DELETE, (EngineOptions){0});
+    settle(world);
+}
+
+/* The image is of before the group ran on, and so are its disks again. */
+static void reverted(World *world, const Case *what)
+{
+    running(world, what);
+    begin_options(world, OPERATION_CHECKPOINT, (EngineOptions){.path = IMAGE});
+    settle(world);
+    begin_options(world, OPERATION_DESTROY, (EngineOptions){0});
+    settle(world);
+    host_sim_revert_disks(world->host, IMAGE);
+}
+
+static void act_save(World *world, const Case *what)
+{
+    begin_options(world, OPERATION_SAVE, (EngineOptions){.path = IMAGE});
+}
+
+static void act_save_ordered(World *world, const Case *what)
+{
+    begin_options(world, OPERATION_SAVE, (EngineOptions){.path = IMAGE, .ordered = TRUE});
+}
+
+static void act_suspend(World *world, const Case *what)
+{
+    begin(world, what, OPERATION_SUSPEND);
+}
+
+static void act_resume(World *world, const Case *what)
+{
+    begin(world, what, OPERATION_RESUME);
+}
+
+static void act_checkpoint(World *world, const Case *what)
+{
+    begin_options(world, OPERATION_CHECKPOINT, (EngineOptions){.path = IMAGE});
+}
+
+static void restore(World *world, EngineOptions options)
+{
+    options.path = IMAGE;
+    if (world->engine != NULL)
+        world_expect(world, engine_restore(world->engine, &options, NULL));
+}
+
+static void act_restore(World *world, const Case *what)
+{
+    restore(world, (EngineOptions){0});
+}
+
+static void act_restore_reverted(World *world, const Case *what)
+{
+    restore(world, (EngineOptions){.disks_reverted = TRUE});
+}
+
 static void act_create(World *world, const Case *what)
 {
     begin_create(world, what, what->policy);
@@ -239,6 +318,31 @@ static void act_cancel_reboot(World *world, const Case *what)
     cancel(world, 2.2);
 }
 
+static void act_cancel_save(World *world, const Case *what)
+{
+    act_save(world, what);
+    cancel(world, 0.7);
+}
+
+static void act_cancel_suspend(World *world, const Case *what)
+{
+    act_suspend(world, what);
+    cancel(world, 0.2);
+}
+
+static void act_cancel_restore(World *world, const Case *what)
+{
+    act_restore(world, what);
+    cancel(world, 1);
+}
+
+static void act_destroy_resume(World *world, const Case *what)
+{
+    act_resume(world, what);
+    pass(world, 2.02);
+    begin_options(world, OPERATION_DESTROY, (EngineOptions){0});
+}
+
 static void act_queue(World *world, const Case *what)
 {
     act_shutdown(world, what);
@@ -301,6 +405,24 @@ const Scenario scenarios[] = {
     {"join", with_guest, act_join, OPERATION_JOIN, "running", FALSE, NULL},
     {"join-from-group", two_groups, act_join, OPERATION_JOIN, NULL, FALSE, NULL},
     {"leave", running, act_leave, OPERATION_JOIN, NULL, FALSE, NULL},
+    {"save", running, act_save, OPERATION_SAVE, "stopped", FALSE, NULL},
+    {"save-ordered", running, act_save_ordered, OPERATION_SAVE, "stopped", FALSE,
+     "snapshot take one"},
+    {"save-of-xls", mixed, act_save, OPERATION_SAVE, "stopped", FALSE, NULL},
+    {"suspend", running, act_suspend, OPERATION_SUSPEND, "suspended", FALSE, NULL},
+    {"checkpoint", running, act_checkpoint, OPERATION_CHECKPOINT, "running", FALSE, NULL},
+    {"checkpoint-of-xls", mixed, act_checkpoint, OPERATION_CHECKPOINT, "running", FALSE, NULL},
+    {"restore", saved, act_restore, OPERATION_RESTORE, "running", TRUE, NULL},
+    {"restore-new", moved, act_restore, OPERATION_RESTORE, "running", TRUE, NULL},
+    {"restore-reverted", reverted, act_restore_reverted, OPERATION_RESTORE, "running", TRUE, NULL},
+    {"resume", suspended, act_resume, OPERATION_RESUME, "running", TRUE, NULL},
+    {"start-saved", saved, act_start, OPERATION_START, "running", TRUE, NULL},
+    {"destroy-suspended", suspended, act_destroy, OPERATION_DESTROY, "stopped", FALSE, NULL},
+    {"boot-suspended", suspended, act_power, NO_KIND, "suspended", FALSE, "on_boot start"},
+    {"cancel-save", running, act_cancel_save, NO_KIND, "running", FALSE, NULL},
+    {"cancel-suspend", running, act_cancel_suspend, NO_KIND, "running", FALSE, NULL},
+    {"cancel-restore", moved, act_cancel_restore, NO_KIND, NULL, FALSE, NULL},
+    {"destroy-resume", suspended, act_destroy_resume, NO_KIND, NULL, FALSE, NULL},
     {"cancel-create", nothing, act_cancel_create, NO_KIND, NULL, FALSE, NULL},
     {"cancel-start", stopped, act_cancel_start, NO_KIND, NULL, FALSE, NULL},
     {"cancel-shutdown", running, act_cancel_shutdown, NO_KIND, NULL, FALSE, NULL},
@@ -336,7 +458,12 @@ gboolean case_fits(const Case *what)
     if (what->twist->member != NULL && strcmp(what->twist->member, "web") == 0 &&
         what->shape->n < 2)
         return FALSE;
+    gboolean saves = kind == OPERATION_SAVE || kind == OPERATION_SUSPEND ||
+                     kind == OPERATION_CHECKPOINT ||
+                     (kind == NO_KIND && g_str_has_suffix(what->scenario->name, "cancel-save"));
     switch (what->twist->fits) {
+    case FITS_SAVING:
+        return saves && what->shape->n > 1;
     case FITS_BUILDING:
         return builds;
     case FITS_CREATE:
@@ -422,6 +549,19 @@ static guint begun_by_all(World *world, guint n)
     return begun;
 }
 
+/* An image is there if it was made, and not if it was undone. */
+static char *check_file(World *world, OperationKind kind, DomgrpExit status)
+{
+    g_autofree char *images = host_sim_describe_images(world->host);
+    gboolean there = strstr(images, kind == OPERATION_SUSPEND ? "/images/" : IMAGE) != NULL;
+    if (kind != OPERATION_SAVE && kind != OPERATION_SUSPEND && kind != OPERATION_CHECKPOINT)
+        return NULL;
+    if (there ? status == DOMGRP_EXIT_UNDONE || status == DOMGRP_EXIT_REFUSED
+              : status == DOMGRP_EXIT_DONE)
+        return g_strdup_printf("it ended with status %d, and there is: %s", status, images);
+    return NULL;
+}
+
 /* What the outcome of the operation promises. */
 static char *check_promise(World *world, const Case *what, const Plan *plan, const char *before,
                            guint begun)
@@ -442,8 +582,9 @@ static char *check_promise(World *world, const Case *what, const Plan *plan, con
     g_autofree char *now = list(world);
     if ((status == DOMGRP_EXIT_UNDONE || status == DOMGRP_EXIT_REFUSED) && strcmp(now, before) != 0)
         return g_strdup_printf("it was undone, but before:\n%s\nand now:\n%s", before, now);
-    if (status != DOMGRP_EXIT_DONE)
-        return NULL;
+    char *wrong = check_file(world, scenario->kind, status);
+    if (status != DOMGRP_EXIT_DONE || wrong != NULL)
+        return wrong;
     g_autofree char *start = g_strdup_printf("shop %s:", scenario->after);
     if (scenario->after != NULL && !g_str_has_prefix(now, start))
         return g_strdup_printf("it was done, but:\n%s", now);
@@ -497,8 +638,10 @@ static char *check_way_out(World *world)
     settle(world);
     g_autofree char *host = host_sim_describe(world->host);
     g_autofree char *journal = journal_sim_describe(world->journal);
-    if (*host != '\0' || *journal != '\0')
-        return g_strdup_printf("after destroy and delete there is:\n%s\n%s", host, journal);
+    g_autofree char *images = host_sim_describe_images(world->host);
+    if (*host != '\0' || *journal != '\0' || strstr(images, "/images/") != NULL)
+        return g_strdup_printf("after destroy and delete there is:\n%s\n%s\n%s", host, journal,
+                               images);
     return g_strdup(checker_wrong(world->checker));
 }
 

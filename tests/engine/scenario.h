@@ -31,7 +31,7 @@ typedef struct {
     const char *settings;
 } Shape;
 
-typedef enum { FITS_ALL, FITS_BUILDING, FITS_CREATE, FITS_START } Fit;
+typedef enum { FITS_ALL, FITS_BUILDING, FITS_CREATE, FITS_START, FITS_SAVING } Fit;
 
 typedef struct {
     const char *name;

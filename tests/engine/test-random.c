@@ -43,6 +43,35 @@ static void happen_operate(World *world)
     engine_operate(world->engine, kind, any(groups, 2), &options, NULL);
 }
 
+static const char *const images[] = {"/a/1.grp", "/a/2.grp"};
+
+static void happen_save(World *world)
+{
+    static const OperationKind kinds[] = {OPERATION_SAVE, OPERATION_SUSPEND, OPERATION_RESUME,
+                                          OPERATION_CHECKPOINT};
+    EngineOptions options = {.path = any(images, 2), .ordered = g_test_rand_bit()};
+    if (g_test_rand_int_range(0, 3) == 0)
+        host_sim_move_image(world->host, options.path, NULL);
+    engine_operate(world->engine, kinds[g_test_rand_int_range(0, 4)], any(groups, 2), &options,
+                   NULL);
+}
+
+static void happen_restore(World *world)
+{
+    EngineOptions options = {.path = any(images, 2)};
+    engine_restore(world->engine, &options, NULL);
+}
+
+static void happen_cancel(World *world)
+{
+    g_autoptr(GPtrArray) operations = engine_operations(world->engine);
+    OperationInfo info;
+    if (operations->len == 0)
+        return;
+    operation_get_info(operations->pdata[0], &info);
+    engine_cancel(world->engine, info.uuid, NULL);
+}
+
 static void happen_join(World *world)
 {
     static const char *const targets[] = {"shop", "post", DOMGRP_NAME_NULL};
@@ -58,7 +87,10 @@ static void happen_guest(World *world)
 static void happen_xl(World *world)
 {
     const char *name = any(members, 4);
-    switch (g_test_rand_int_range(0, 6)) {
+    switch (g_test_rand_int_range(0, 7)) {
+    case 6:
+        sim_xl_save(world->host, name);
+        break;
     case 0:
         sim_xl_create(world->host, file_of(world, name), NULL);
         break;
@@ -94,6 +126,7 @@ static void happen_death(World *world)
 static void (*const happenings[])(World *world) = {
     happen_create, happen_operate, happen_operate, happen_operate, happen_operate, happen_join,
     happen_guest,  happen_guest,   happen_xl,      happen_xl,      happen_fault,   happen_death,
+    happen_save,   happen_save,    happen_save,    happen_restore, happen_restore, happen_cancel,
 };
 
 /* -- a life -- */
@@ -152,8 +185,9 @@ static void live(gboolean stock)
     for (guint i = 0; i < G_N_ELEMENTS(members); i++) {
         g_autofree char *text = g_strdup_printf(
             "name = %s\nuuid = 11111111-2222-4333-8444-00000000000%u\non_crash = %s\n"
-            "ignores = %d\n",
-            members[i], i, any(actions, 3), g_test_rand_int_range(0, 8) == 0);
+            "ignores = %d\nno_suspend = %d\nsuspend_takes = %d\n",
+            members[i], i, any(actions, 3), g_test_rand_int_range(0, 8) == 0,
+            g_test_rand_int_range(0, 10) == 0, g_test_rand_int_range(0, 6) == 0 ? 6 : 1);
         world_set_file(world, members[i], text);
     }
     for (guint i = 0; i < ACTIONS; i++) {
