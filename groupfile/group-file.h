@@ -15,11 +15,11 @@
 #ifndef GROUPFILE_GROUP_FILE_H
 #define GROUPFILE_GROUP_FILE_H
 
+#include "cfg-text.h"
 #include "domgrp-settings.h"
 
 G_BEGIN_DECLS
 
-#define GROUP_FILE_SIZE_MAX (256u * 1024)         /* bytes of a group file */
 #define GROUP_FILE_MEMBER_SIZE_MAX (1024u * 1024) /* bytes of a member's xl.cfg */
 #define GROUP_FILE_MEMBERS_MAX 1024u
 
@@ -56,6 +56,12 @@ gboolean group_file_parse(const char *text, gsize length, const char *filename,
  * and FILE for a file that is missing, unreadable, too large or no text.
  */
 gboolean group_file_load(const char *path, GroupFile **ret_file, GError **error);
+
+/*
+ * Reads the text of at most @max bytes in the regular file at @path; never
+ * blocks on a pipe and never reads without end. FILE.
+ */
+gboolean group_file_read(const char *path, gsize max, char **ret_text, GError **error);
 
 G_END_DECLS
 

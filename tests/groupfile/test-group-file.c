@@ -206,12 +206,12 @@ static void test_nul(void)
 static void test_size(void)
 {
     g_autoptr(GroupFile) file = NULL;
-    g_autofree char *text = g_malloc(GROUP_FILE_SIZE_MAX + 2);
-    memset(text, '#', GROUP_FILE_SIZE_MAX + 1);
+    g_autofree char *text = g_malloc(CFG_TEXT_MAX + 2);
+    memset(text, '#', CFG_TEXT_MAX + 1);
     memcpy(text, GOOD, strlen(GOOD));
 
-    g_assert_true(group_file_parse(text, GROUP_FILE_SIZE_MAX, "f.cfg", &file, NULL));
-    assert_refused(text, GROUP_FILE_SIZE_MAX + 1, DOMGRP_ERROR_FILE,
+    g_assert_true(group_file_parse(text, CFG_TEXT_MAX, "f.cfg", &file, NULL));
+    assert_refused(text, CFG_TEXT_MAX + 1, DOMGRP_ERROR_FILE,
                    "f.cfg: a group file of 262145 bytes is too large; the most is 262144");
 }
 
@@ -399,7 +399,7 @@ static void test_load_large(Files *files, gconstpointer data)
     file_put(files, "db.cfg", text, GROUP_FILE_MEMBER_SIZE_MAX);
     g_assert_true(group_file_load(files->group, &file, NULL));
 
-    file_put(files, "shop.cfg", text, GROUP_FILE_SIZE_MAX + 1);
+    file_put(files, "shop.cfg", text, CFG_TEXT_MAX + 1);
     assert_load_refused(files, DOMGRP_ERROR_FILE, "*/shop.cfg: the file is larger than 262144 *");
 }
 
