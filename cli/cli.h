@@ -20,6 +20,13 @@ typedef enum {
     OPTION_QUEUE = 1 << 7,
     OPTION_ON_FAILURE = 1 << 8,
     OPTION_DRY_RUN = 1 << 9,
+    OPTION_ORDERED = 1 << 10,
+    OPTION_FAST = 1 << 11,
+    OPTION_LIVE = 1 << 12,
+    OPTION_RESTORE = 1 << 13, /* --map, --disks-reverted */
+    OPTION_ALL = 1 << 14,
+    OPTION_FORCE = 1 << 15,
+    OPTION_NAME = 1 << 16,
 } CommandOptions;
 
 /* One run of the program. */
@@ -32,13 +39,17 @@ typedef struct {
     gboolean quiet;
     DomgrpOptions how;  /* of an operation */
     char *on_failure;   /* what how.on_failure points to */
+    char *map;          /* likewise */
     const char *domain; /* of a join; NULL where it is not known */
     int count;          /* 0: none given */
+    gboolean force;
+    char *all_into; /* of an extraction; NULL: of one member */
+    char *name;     /* of a packed group; NULL */
     gboolean all, roff, completion;
 } Cli;
 
 typedef struct {
-    const char *name;
+    const char *name;      /* one word, or two: "image info" */
     const char *arguments; /* for the synopsis: "GROUP DOMAIN" */
     int least, most;       /* arguments */
     CommandOptions options;
@@ -51,8 +62,11 @@ typedef struct {
 /* The table, ended by a row without a name; in the order of the help. */
 extern const Command commands[];
 
-/* @name with or without "grp-" before it; USAGE, with the nearest name. */
-const Command *command_lookup(const char *name, GError **error);
+/*
+ * The command that the @n words begin with, "grp-" before it or not, and how many words that takes.
+ * USAGE, with the nearest name.
+ */
+const Command *command_lookup(int n, char **words, int *ret_words, GError **error);
 /* Reads options and arguments of @command out of @argv, whose first is its name. */
 gboolean command_parse(const Command *command, Cli *cli, int *argc, char ***argv,
                        gboolean *ret_help, GError **error);
@@ -74,11 +88,15 @@ void command_options(const Command *command, OptionTell tell, gpointer data);
  * over what it drew before. Draws nothing elsewhere or with -q.
  */
 typedef struct {
-    gboolean drawn; /* standard error is a terminal, and so on */
-    gboolean told;  /* what became of the members is told if the task fails */
-    guint lines;    /* drawn last */
+    gboolean drawn;  /* standard error is a terminal, and so on */
+    gboolean told;   /* what became of the members is told if the task fails */
+    guint lines;     /* drawn last */
+    guint64 first;   /* bytes of the image's members when they first moved on, */
+    gint64 moved_us; /* and when that was; 0: they have not */
 } Progress;
 
+/* Whether standard error is a terminal to draw on. */
+gboolean progress_is_drawn(const Cli *cli);
 void progress_begin(Progress *progress, const Cli *cli);
 /* A DomgrpProgress; @data is a Progress. */
 void progress_draw(const DomgrpTask *task, gpointer data);
@@ -99,7 +117,59 @@ char *task_member_line(const DomgrpTaskMember *member);
 gboolean task_follow(const Cli *cli, DomgrpConnection *connection, const char *reference,
                      GError **error);
 
+/* -- text for people (text.c); free with g_free() -- */
+
+/* @text, which others wrote, without what a terminal would obey. */
+char *text_clean(const char *text);
+/* "71.3 MiB" */
+char *text_size(guint64 bytes);
+/* "45.6 µs" */
+char *text_duration(guint64 ns);
+/* "12.0 MiB of 384.0 MiB (3 %), 28.1 MiB/s, 13 s left", the rate being that from @first bytes on,
+ * in @elapsed_us; 0 @total: not known. */
+char *text_rate(guint64 done, guint64 total, guint64 first, gint64 elapsed_us);
+double text_percent(guint64 part, guint64 whole);
+
+/* -- files (target.c) -- */
+
+/* A file that is written, or standard output. */
+typedef struct {
+    int fd;
+    gboolean is_stdout;
+    gboolean force;  /* what is there is replaced */
+    gboolean failed; /* target_write() has */
+    char *path;
+    char *beside; /* the name that it has meanwhile; NULL: none */
+} Target;
+
+/* Opens @path, or for "-" standard input, for reading; a terminal is USAGE. -1 on error. */
+int source_open(const char *path, GError **error);
+/*
+ * Begins the file that is to be @path; "-": standard output, where a terminal is USAGE. FILE if
+ * something is there that is not to be replaced. To be cleared after a failure too.
+ */
+gboolean target_open(Target *target, const char *path, gboolean force, GError **error);
+/* An ImageSink; @data is an Target. */
+gboolean target_write(gpointer data, const void *bytes, gsize length, GError **error);
+/* Syncs the file, which is whole, and gives it its name. */
+gboolean target_finish(Target *target, GError **error);
+void target_clear(Target *target);
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Target, target_clear)
+
+/* -- how far work on files has come (meter.c) -- */
+
+typedef struct Meter Meter;
+/* Bytes done so far; called on another thread. */
+typedef guint64 (*MeterRead)(gpointer data);
+
+/* Draws "VERB BYTES..." on a terminal until it is ended; 0 @total: not known. */
+Meter *meter_begin(const Cli *cli, const char *verb, guint64 total, MeterRead read, gpointer data);
+/* Wipes what was drawn. */
+void meter_end(Meter *meter);
+
 /* -- what commands do -- */
+
+#define IMAGE_FILES_MAX 1024 /* that are packed into one image */
 
 gboolean cmd_create(Cli *cli, GError **error);
 gboolean cmd_start(Cli *cli, GError **error);
@@ -110,6 +180,15 @@ gboolean cmd_delete(Cli *cli, GError **error);
 gboolean cmd_pause(Cli *cli, GError **error);
 gboolean cmd_unpause(Cli *cli, GError **error);
 gboolean cmd_join(Cli *cli, GError **error);
+gboolean cmd_save(Cli *cli, GError **error);
+gboolean cmd_restore(Cli *cli, GError **error);
+gboolean cmd_suspend(Cli *cli, GError **error);
+gboolean cmd_resume(Cli *cli, GError **error);
+gboolean cmd_checkpoint(Cli *cli, GError **error);
+gboolean cmd_image_info(Cli *cli, GError **error);
+gboolean cmd_image_verify(Cli *cli, GError **error);
+gboolean cmd_image_extract(Cli *cli, GError **error);
+gboolean cmd_image_pack(Cli *cli, GError **error);
 gboolean cmd_list(Cli *cli, GError **error);
 gboolean cmd_info(Cli *cli, GError **error);
 gboolean cmd_task(Cli *cli, GError **error);

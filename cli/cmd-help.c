@@ -7,12 +7,25 @@
 
 /* -- for people -- */
 
+/* How wide what comes before the summaries is. */
+static void columns_measure(int *ret_names, int *ret_arguments)
+{
+    *ret_names = *ret_arguments = 0;
+    for (const Command *command = commands; command->name != NULL; command++) {
+        *ret_names = MAX(*ret_names, (int)strlen(command->name));
+        *ret_arguments = MAX(*ret_arguments, (int)strlen(command->arguments));
+    }
+}
+
 void help_print(void)
 {
+    int names, arguments;
+    columns_measure(&names, &arguments);
     puts("usage: domgrp [--socket PATH] COMMAND [OPTIONS] [ARGUMENTS]\n\n"
          "Works with domain groups: sets of Xen domains that are one thing.\n");
     for (const Command *command = commands; command->name != NULL; command++)
-        printf("  %-9s %-13s %s\n", command->name, command->arguments, command->summary);
+        printf("  %-*s %-*s %s\n", names, command->name, arguments, command->arguments,
+               command->summary);
     puts("\n\"domgrp help COMMAND\" explains one. \"grp-\" may stand before a command, as in xm:\n"
          "domgrp grp-create is domgrp create. Begin with: domgrp create shop.cfg, where shop.cfg "
          "is\n\n"
@@ -149,14 +162,30 @@ static void option_complete(gpointer data, const char *brief, const char *full, 
 
 static void completion_print_options(void)
 {
-    puts("    case $word-${COMP_WORDS[1]} in");
+    puts("    case \"$word ${COMP_WORDS[1]#grp-} ${COMP_WORDS[2]} \" in");
     for (const Command *command = commands; command->name != NULL; command++) {
         g_autoptr(GString) options = g_string_new(NULL);
         command_options(command, option_complete, options);
-        printf("    -*-%s|-*-grp-%s) COMPREPLY=($(compgen -W \"%s\" -- \"$word\")); return ;;\n",
-               command->name, command->name, options->str);
+        printf("    -*\" %s \"*) COMPREPLY=($(compgen -W \"%s\" -- \"$word\")); return ;;\n",
+               command->name, options->str);
     }
     puts("    esac");
+}
+
+/* The first words of all commands, or what follows @first in those of two. */
+static void completion_print_names(const char *first)
+{
+    const char *last = "";
+    for (const Command *command = commands; command->name != NULL; command++) {
+        size_t length = strcspn(command->name, " ");
+        gboolean follows = first != NULL && strlen(first) == length &&
+                           g_str_has_prefix(command->name, first) && command->name[length] != '\0';
+        if (follows)
+            printf(" %s", command->name + length + 1);
+        else if (first == NULL && strncmp(last, command->name, length + 1) != 0)
+            printf(" %.*s", (int)length, command->name);
+        last = command->name;
+    }
 }
 
 static void help_print_completion(void)
@@ -166,13 +195,19 @@ static void help_print_completion(void)
          "_domgrp()\n{\n"
          "    local word=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD-1]}");
     completion_print_options();
-    puts("    case ${previous#grp-} in");
+    puts("    case \"${COMP_WORDS[1]#grp-} $COMP_CWORD\" in\n"
+         "    create\\ *|restore\\ *|save\\ [3-9]|checkpoint\\ [3-9]|image\\ [3-9]|image\\ "
+         "[1-9][0-9])\n"
+         "        COMPREPLY=($(compgen -f -- \"$word\")); return ;;\n"
+         "    esac\n"
+         "    case ${previous#grp-} in");
     fputs("    domgrp|help) COMPREPLY=($(compgen -W \"", stdout);
-    for (const Command *command = commands; command->name != NULL; command++)
-        printf("%s%s", command == commands ? "" : " ", command->name);
+    completion_print_names(NULL);
+    puts("\" -- \"$word\")) ;;");
+    fputs("    image) COMPREPLY=($(compgen -W \"", stdout);
+    completion_print_names("image");
     puts(
         "\" -- \"$word\")) ;;\n"
-        "    create) COMPREPLY=($(compgen -f -- \"$word\")) ;;\n"
         "    --on-failure|=) COMPREPLY=($(compgen -W \"rollback continue stop\" -- \"$word\")) ;;\n"
         "    task) COMPREPLY=($(compgen -W \"list show follow wait cancel\" -- \"$word\")) ;;\n"
         "    show|follow|wait|cancel)\n"
@@ -180,6 +215,21 @@ static void help_print_completion(void)
         "    events) ;;\n"
         "    *) COMPREPLY=($(compgen -W \"$(_domgrp_first list)\" -- \"$word\")) ;;\n"
         "    esac\n}\ncomplete -F _domgrp domgrp");
+}
+
+static gboolean help_print_one(int n, char **words, GError **error)
+{
+    int used;
+    const Command *command = command_lookup(n, words, &used, error);
+    if (command == NULL)
+        return FALSE;
+    if (used < n) {
+        g_set_error(error, DOMGRP_ERROR, DOMGRP_ERROR_USAGE,
+                    "\"%s\" is one argument too many; use: domgrp help [COMMAND]", words[used]);
+        return FALSE;
+    }
+    help_print_command(command);
+    return TRUE;
 }
 
 gboolean cmd_help(Cli *cli, GError **error)
@@ -192,11 +242,7 @@ gboolean cmd_help(Cli *cli, GError **error)
         help_print_completion();
     else if (cli->n_arguments == 0)
         help_print();
-    else {
-        const Command *command = command_lookup(cli->arguments[0], error);
-        if (command == NULL)
-            return FALSE;
-        help_print_command(command);
-    }
+    else
+        return help_print_one(cli->n_arguments, cli->arguments, error);
     return TRUE;
 }

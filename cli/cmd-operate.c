@@ -46,6 +46,47 @@ gboolean cmd_unpause(Cli *cli, GError **error)
     return operate(cli, domgrp_group_unpause, error);
 }
 
+gboolean cmd_suspend(Cli *cli, GError **error)
+{
+    return operate(cli, domgrp_group_suspend, error);
+}
+
+gboolean cmd_resume(Cli *cli, GError **error)
+{
+    return operate(cli, domgrp_group_resume, error);
+}
+
+/* The image's path is the first argument here. */
+gboolean cmd_restore(Cli *cli, GError **error)
+{
+    return operate(cli, domgrp_group_restore, error);
+}
+
+/* -- images -- */
+
+typedef char *(*ImageOperation)(DomgrpConnection *connection, const char *group, const char *path,
+                                const DomgrpOptions *options, GError **error);
+
+static gboolean operate_image(Cli *cli, ImageOperation operation, GError **error)
+{
+    g_autoptr(DomgrpConnection) connection = domgrp_connection_open(cli->socket, error);
+    if (connection == NULL)
+        return FALSE;
+    g_autofree char *task =
+        operation(connection, cli->arguments[0], cli->arguments[1], &cli->how, error);
+    return task != NULL && task_follow(cli, connection, task, error);
+}
+
+gboolean cmd_save(Cli *cli, GError **error)
+{
+    return operate_image(cli, domgrp_group_save, error);
+}
+
+gboolean cmd_checkpoint(Cli *cli, GError **error)
+{
+    return operate_image(cli, domgrp_group_checkpoint, error);
+}
+
 /* -- asking: as with xl, the answer is not waited for unless it is said -- */
 
 static gboolean ask(Cli *cli, Operation operation, GError **error)

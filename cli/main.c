@@ -33,16 +33,26 @@ static gboolean options_parse(Options *options, int *argc, char ***argv, GError 
     return FALSE;
 }
 
+static void cli_clear(Cli *cli)
+{
+    g_free(cli->on_failure);
+    g_free(cli->map);
+    g_free(cli->all_into);
+    g_free(cli->name);
+}
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Cli, cli_clear)
+
 static gboolean run_command(const char *socket, int argc, char **argv, GError **error)
 {
+    int words;
     gboolean help;
-    Cli cli = {.socket = socket};
-    const Command *command = command_lookup(argv[0], error);
+    g_auto(Cli) cli = {.socket = socket};
+    const Command *command = command_lookup(argc, argv, &words, error);
     if (command == NULL)
         return FALSE;
-    gboolean parsed = command_parse(command, &cli, &argc, &argv, &help, error);
-    g_autofree char *on_failure = cli.on_failure;
-    if (!parsed)
+    argc -= words - 1;
+    argv += words - 1;
+    if (!command_parse(command, &cli, &argc, &argv, &help, error))
         return FALSE;
     if (help) {
         help_print_command(command);
@@ -90,6 +100,7 @@ int main(int argc, char **argv)
     setlocale(LC_CTYPE, "");
     if (run(argc, argv, &error) && flush(&error))
         return DOMGRP_EXIT_DONE;
-    fprintf(stderr, "domgrp: %s\n", error->message);
+    g_autofree char *message = text_clean(error->message); /* it may quote what a file says */
+    fprintf(stderr, "domgrp: %s\n", message);
     return domgrp_error_exit(domgrp_error_code(error));
 }

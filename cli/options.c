@@ -32,6 +32,33 @@ static const struct {
      {"fallback", 'F', 0, G_OPTION_ARG_NONE, NULL, "use ACPI where a guest has no PV drivers",
       NULL},
      offsetof(Cli, how.fallback)},
+    {OPTION_ORDERED,
+     {"ordered", 0, 0, G_OPTION_ARG_NONE, NULL, "members stop in reverse order, not all at once",
+      NULL},
+     offsetof(Cli, how.ordered)},
+    {OPTION_LIVE,
+     {"live", 0, 0, G_OPTION_ARG_NONE, NULL, "save most of the memory while the group runs", NULL},
+     offsetof(Cli, how.live)},
+    {OPTION_FAST,
+     {"fast", 0, 0, G_OPTION_ARG_NONE, NULL, "little time rather than a small image", NULL},
+     offsetof(Cli, how.fast)},
+    {OPTION_RESTORE,
+     {"map", 0, 0, G_OPTION_ARG_FILENAME, NULL,
+      "restore a copy, with the names and disks of domgrp-map(5)", "MAP"},
+     offsetof(Cli, map)},
+    {OPTION_RESTORE,
+     {"disks-reverted", 0, 0, G_OPTION_ARG_NONE, NULL,
+      "the disks are again as they were then: use the image once more", NULL},
+     offsetof(Cli, how.disks_reverted)},
+    {OPTION_ALL,
+     {"all", 0, 0, G_OPTION_ARG_FILENAME, NULL, "all members, each into a file in DIR", "DIR"},
+     offsetof(Cli, all_into)},
+    {OPTION_NAME,
+     {"name", 0, 0, G_OPTION_ARG_STRING, NULL, "call the group so, else as OUT", "NAME"},
+     offsetof(Cli, name)},
+    {OPTION_FORCE,
+     {"force", 'f', 0, G_OPTION_ARG_NONE, NULL, "replace what is there", NULL},
+     offsetof(Cli, force)},
     {OPTION_COUNT,
      {"count", 'n', 0, G_OPTION_ARG_INT, NULL, "end after N events", "N"},
      offsetof(Cli, count)},
@@ -121,19 +148,57 @@ static const Command *nearest(const char *name)
     return best;
 }
 
-const Command *command_lookup(const char *name, GError **error)
+/* How many of the @n words at @words the name of @command is; 0 if they do not begin with it. */
+static int name_match(const Command *command, int n, char **words)
 {
-    const char *verb = g_str_has_prefix(name, "grp-") ? name + strlen("grp-") : name;
+    const char *first = words[0] + (g_str_has_prefix(words[0], "grp-") ? strlen("grp-") : 0);
+    const char *blank = strchr(command->name, ' ');
+    if (blank == NULL)
+        return strcmp(command->name, first) == 0 ? 1 : 0;
+    return n > 1 && strlen(first) == (size_t)(blank - command->name) &&
+                   g_str_has_prefix(command->name, first) && strcmp(blank + 1, words[1]) == 0
+               ? 2
+               : 0;
+}
+
+/* What commands begin with "@verb ": " info, verify..."; NULL if none does. */
+static char *seconds_of(const char *verb)
+{
+    g_autoptr(GString) all = g_string_new(NULL);
+    g_autofree char *prefix = g_strconcat(verb, " ", NULL);
     for (const Command *command = commands; command->name != NULL; command++)
-        if (strcmp(command->name, verb) == 0)
-            return command;
+        if (g_str_has_prefix(command->name, prefix))
+            g_string_append_printf(all, "%s%s", all->len == 0 ? "" : ", ",
+                                   command->name + strlen(prefix));
+    return all->len == 0 ? NULL : g_string_free(g_steal_pointer(&all), FALSE);
+}
+
+static void fail_unknown(const char *name, const char *verb, GError **error)
+{
     const Command *near = nearest(verb);
-    if (near != NULL)
+    g_autofree char *seconds = seconds_of(verb);
+    if (seconds != NULL)
+        g_set_error(error, DOMGRP_ERROR, DOMGRP_ERROR_USAGE,
+                    "\"%s\" is followed by one of: %s; \"domgrp help\" lists them", name, seconds);
+    else if (near != NULL)
         g_set_error(error, DOMGRP_ERROR, DOMGRP_ERROR_USAGE,
                     "there is no command \"%s\"; did you mean \"%s\"?", name, near->name);
     else
         g_set_error(error, DOMGRP_ERROR, DOMGRP_ERROR_USAGE,
                     "there is no command \"%.40s\"; \"domgrp help\" lists them", name);
+}
+
+const Command *command_lookup(int n, char **words, int *ret_words, GError **error)
+{
+    for (const Command *command = commands; command->name != NULL; command++) {
+        int match = name_match(command, n, words);
+        if (match > 0) {
+            *ret_words = match;
+            return command;
+        }
+    }
+    const char *verb = words[0] + (g_str_has_prefix(words[0], "grp-") ? strlen("grp-") : 0);
+    fail_unknown(words[0], verb, error);
     return NULL;
 }
 
@@ -218,6 +283,7 @@ gboolean command_parse(const Command *command, Cli *cli, int *argc, char ***argv
     cli->arguments = *argv + MIN(skip, *argc);
     cli->n_arguments = *argc - MIN(skip, *argc);
     cli->how.on_failure = cli->on_failure;
+    cli->how.map = cli->map;
     *ret_help = help;
     return help || values_check(command, cli, error);
 }

@@ -98,27 +98,52 @@ static void join_print(const Cli *cli, const char *verb, const DomgrpTask *task)
     printf("%s %s to %s\n", verb, cli->domain == NULL ? "a domain" : cli->domain, task->group_name);
 }
 
-/* "45.6 µs" */
-static char *duration(guint64 ns)
-{
-    if (ns < 1000 * 1000)
-        return g_strdup_printf("%.1f µs", ns / 1e3);
-    if (ns < 1000 * 1000 * 1000)
-        return g_strdup_printf("%.1f ms", ns / 1e6);
-    return g_strdup_printf("%.1f s", ns / 1e9);
-}
-
 static void pause_print(const Cli *cli, const char *verb, const DomgrpTask *task)
 {
     const DomgrpPause *pause = &task->pause;
-    g_autofree char *request = duration(pause->request_ns);
-    g_autofree char *stopped = duration(pause->stopped_ns);
+    g_autofree char *request = text_duration(pause->request_ns);
+    g_autofree char *stopped = text_duration(pause->stopped_ns);
     printf("%s %s: %" G_GUINT64_FORMAT " domain%s, %" G_GUINT64_FORMAT " vCPU%s; ", verb,
            task->group_name, pause->domains, plural(pause->domains), pause->vcpus,
            plural(pause->vcpus));
     if (!pause->atomic)
         printf("not in one step, for this hypervisor has no groups; ");
     printf("stop requests within %s, all stopped within %s\n", request, stopped);
+}
+
+#define STILL_EACH 4 /* members, at most, of which each is told how long it stood still */
+
+/* "db for 2.1 s, web for 2.0 s", or from the shortest to the longest. */
+static char *stills(const DomgrpTask *task)
+{
+    GString *text = g_string_new(NULL);
+    guint64 least = G_MAXUINT64, most = 0;
+    for (guint i = 0; i < task->n_members; i++) {
+        const DomgrpTaskMember *member = &task->members[i];
+        g_autofree char *still = text_duration(member->still_us * 1000);
+        g_string_append_printf(text, "%s%s for %s", i == 0 ? "" : ", ", member->name, still);
+        least = MIN(least, member->still_us);
+        most = MAX(most, member->still_us);
+    }
+    if (task->n_members > STILL_EACH) {
+        g_autofree char *shortest = text_duration(least * 1000);
+        g_autofree char *longest = text_duration(most * 1000);
+        g_string_printf(text, "each for %s to %s", shortest, longest);
+    }
+    return g_string_free(text, FALSE);
+}
+
+static void image_print(const Cli *cli, const char *verb, const DomgrpTask *task)
+{
+    const DomgrpImage *image = &task->image;
+    g_autofree char *file = text_size(image->file_bytes);
+    g_autofree char *memory = text_size(image->memory_bytes);
+    g_autofree char *cut = text_duration(image->cut_us * 1000);
+    g_autofree char *still = stills(task);
+    printf("%s %s: %s in the image for %s of memory (%.1f %%); members stopped within %s and stood "
+           "still %s\n",
+           verb, task->group_name, file, memory,
+           text_percent(image->file_bytes, image->memory_bytes), cut, still);
 }
 
 static const struct {
@@ -130,7 +155,9 @@ static const struct {
     {"shutdown", "shut down", stopped_print}, {"reboot", "rebooted", running_print},
     {"destroy", "destroyed", stopped_print},  {"delete", "deleted", group_print},
     {"pause", "paused", pause_print},         {"unpause", "unpaused", group_print},
-    {"join", "joined", join_print},
+    {"join", "joined", join_print},           {"save", "saved", image_print},
+    {"restore", "restored", running_print},   {"suspend", "suspended", image_print},
+    {"resume", "resumed", running_print},     {"checkpoint", "checkpointed", image_print},
 };
 
 /* The line, or the plan, of a task that has succeeded. */

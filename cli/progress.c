@@ -13,10 +13,15 @@
 #define COLUMNS_DEFAULT 80
 #define ROWS_DEFAULT 24
 
-void progress_begin(Progress *progress, const Cli *cli)
+gboolean progress_is_drawn(const Cli *cli)
 {
     const char *terminal = g_getenv("TERM");
-    gboolean drawn = !cli->quiet && isatty(STDERR_FILENO) && g_strcmp0(terminal, "dumb") != 0;
+    return !cli->quiet && isatty(STDERR_FILENO) && g_strcmp0(terminal, "dumb") != 0;
+}
+
+void progress_begin(Progress *progress, const Cli *cli)
+{
+    gboolean drawn = progress_is_drawn(cli);
     *progress = (Progress){.drawn = drawn, .told = drawn || (!cli->quiet && !cli->json)};
 }
 
@@ -40,6 +45,25 @@ static void member_draw(GString *text, guint columns, const DomgrpTaskMember *me
     g_autofree char *ascii = g_str_to_ascii(what, "C");
     g_autofree char *line = g_strdup_printf("  %-20s %s", member->name, ascii);
     line_draw(text, columns, line);
+}
+
+/* The rate is that since the members' bytes first moved on. */
+static guint image_draw(GString *text, guint columns, Progress *progress, const DomgrpTask *task)
+{
+    const DomgrpImage *image = &task->image;
+    gint64 now = g_get_monotonic_time();
+    if (task->ended || image->memory_bytes == 0)
+        return 0;
+    if (progress->moved_us == 0) {
+        progress->moved_us = now;
+        progress->first = image->memory_bytes;
+    }
+    g_autofree char *rate = text_rate(image->memory_bytes, image->total_bytes, progress->first,
+                                      now - progress->moved_us);
+    g_autofree char *size = text_size(image->file_bytes);
+    g_autofree char *line = g_strdup_printf("  %s; the image has %s", rate, size);
+    line_draw(text, columns, line);
+    return 1;
 }
 
 static gboolean member_is_active(const DomgrpTaskMember *member)
@@ -80,8 +104,10 @@ void progress_draw(const DomgrpTask *task, gpointer data)
     g_autoptr(GString) text = g_string_new(NULL);
     if (progress->lines > 0)
         g_string_append_printf(text, "\033[%uA\r", progress->lines);
-    progress->lines = task->n_members + 2 < rows ? draw_all(text, columns, task)
-                                                 : draw_some(text, rows, columns, task);
+    progress->lines = image_draw(text, columns, progress, task);
+    rows -= MIN(rows, progress->lines);
+    progress->lines += task->n_members + 2 < rows ? draw_all(text, columns, task)
+                                                  : draw_some(text, rows, columns, task);
     g_string_append(text, "\033[J");
     fputs(text->str, stderr);
     fflush(stderr);

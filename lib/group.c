@@ -2,7 +2,10 @@
 /* Groups: their records, and the operations on them. */
 #include "private.h"
 
+#include <string.h>
+
 #include "group-file.h"
+#include "map-file.h"
 
 /* -- records -- */
 
@@ -108,15 +111,21 @@ static JsonObject *options_to_json(const DomgrpOptions *options)
         json_object_set_int_member(object, "timeout", options->timeout_s);
     if (options->fallback)
         json_object_set_boolean_member(object, "fallback", TRUE);
+    if (options->ordered)
+        json_object_set_boolean_member(object, "ordered", TRUE);
+    if (options->fast)
+        json_object_set_boolean_member(object, "fast", TRUE);
+    if (options->live)
+        json_object_set_boolean_member(object, "live", TRUE);
+    if (options->disks_reverted)
+        json_object_set_boolean_member(object, "disks_reverted", TRUE);
     return object;
 }
 
 /* Takes @params. */
-static char *operate(DomgrpConnection *connection, const char *method, JsonArray *params,
-                     const DomgrpOptions *options, GError **error)
+static char *operate_with(DomgrpConnection *connection, const char *method, JsonArray *params,
+                          GError **error)
 {
-    if (options != NULL)
-        json_array_add_object_element(params, options_to_json(options));
     g_autoptr(JsonNode) result = domgrp_connection_call(connection, method, params, error);
     if (result == NULL)
         return NULL;
@@ -126,6 +135,15 @@ static char *operate(DomgrpConnection *connection, const char *method, JsonArray
         return NULL;
     }
     return json_node_dup_string(result);
+}
+
+/* Takes @params. */
+static char *operate(DomgrpConnection *connection, const char *method, JsonArray *params,
+                     const DomgrpOptions *options, GError **error)
+{
+    if (options != NULL)
+        json_array_add_object_element(params, options_to_json(options));
+    return operate_with(connection, method, params, error);
 }
 
 static JsonObject *definition_of_file(const GroupFile *file)
@@ -209,4 +227,85 @@ char *domgrp_group_join(DomgrpConnection *connection, const char *group, const c
     JsonArray *params = params_new(group);
     json_array_add_string_element(params, domain);
     return operate(connection, "Async.domain_group.join", params, options, error);
+}
+
+/* -- images -- */
+
+static void path_add(JsonArray *params, const char *path)
+{
+    g_autofree char *absolute = g_canonicalize_filename(path, NULL);
+    json_array_add_string_element(params, absolute);
+}
+
+/* JSON is text; and so is what a person can be told of. */
+static gboolean path_check(const char *path, GError **error)
+{
+    if (*path != '\0' && g_utf8_validate(path, -1, NULL))
+        return TRUE;
+    g_set_error(error, DOMGRP_ERROR, DOMGRP_ERROR_VALUE,
+                "the path of an image is to be text in UTF-8, and not empty");
+    return FALSE;
+}
+
+static char *operate_image(DomgrpConnection *connection, const char *method, const char *group,
+                           const char *path, const DomgrpOptions *options, GError **error)
+{
+    if (!path_check(path, error))
+        return NULL;
+    JsonArray *params = params_new(group);
+    path_add(params, path);
+    return operate(connection, method, params, options, error);
+}
+
+char *domgrp_group_save(DomgrpConnection *connection, const char *group, const char *path,
+                        const DomgrpOptions *options, GError **error)
+{
+    return operate_image(connection, "Async.domain_group.save", group, path, options, error);
+}
+
+char *domgrp_group_checkpoint(DomgrpConnection *connection, const char *group, const char *path,
+                              const DomgrpOptions *options, GError **error)
+{
+    return operate_image(connection, "Async.domain_group.checkpoint", group, path, options, error);
+}
+
+char *domgrp_group_suspend(DomgrpConnection *connection, const char *group,
+                           const DomgrpOptions *options, GError **error)
+{
+    return operate(connection, "Async.domain_group.suspend", params_new(group), options, error);
+}
+
+char *domgrp_group_resume(DomgrpConnection *connection, const char *group,
+                          const DomgrpOptions *options, GError **error)
+{
+    return operate(connection, "Async.domain_group.resume", params_new(group), options, error);
+}
+
+/* The daemon reads the text again; what is wrong with it is said here with file and line. */
+static gboolean map_load(const char *path, char **ret_text, GError **error)
+{
+    g_autofree char *text = NULL;
+    if (!group_file_read(path, CFG_TEXT_MAX, &text, error))
+        return FALSE;
+    g_autoptr(DomgrpMap) map = map_file_parse(text, strlen(text), path, error);
+    if (map == NULL)
+        return FALSE;
+    *ret_text = g_steal_pointer(&text);
+    return TRUE;
+}
+
+char *domgrp_group_restore(DomgrpConnection *connection, const char *path,
+                           const DomgrpOptions *options, GError **error)
+{
+    g_autofree char *map = NULL;
+    if (!path_check(path, error) ||
+        (options != NULL && options->map != NULL && !map_load(options->map, &map, error)))
+        return NULL;
+    JsonArray *params = json_array_new();
+    JsonObject *how = options == NULL ? json_object_new() : options_to_json(options);
+    path_add(params, path);
+    if (map != NULL)
+        json_object_set_string_member(how, "map", map);
+    json_array_add_object_element(params, how);
+    return operate_with(connection, "Async.domain_group.restore", params, error);
 }

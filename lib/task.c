@@ -30,6 +30,18 @@ static void member_read(JsonObject *record, DomgrpTaskMember *ret_member)
         .ready = record_text(record, "ready"),
         .seen = record_text(record, "seen"),
         .error = record_text(record, "error"),
+        .still_us = record_int(record, "still_us"),
+    };
+}
+
+static void image_read(JsonObject *image, DomgrpImage *ret_image)
+{
+    *ret_image = (DomgrpImage){
+        .path = record_text(image, "path"),
+        .memory_bytes = record_int(image, "memory_bytes"),
+        .total_bytes = record_int(image, "total_bytes"),
+        .file_bytes = record_int(image, "file_bytes"),
+        .cut_us = record_int(image, "cut_us"),
     };
 }
 
@@ -65,6 +77,7 @@ DomgrpTask *task_of_record(JsonNode *node)
 {
     JsonObject *record = json_node_get_object(node);
     JsonObject *result = record_object(record, "result");
+    JsonObject *image = record_object(record, "image");
     g_autoptr(GPtrArray) members = record_objects(record_array(record, "members"));
     g_autofree char *status = record_text(record, "status");
     DomgrpTask *task = g_new0(DomgrpTask, 1);
@@ -93,6 +106,8 @@ DomgrpTask *task_of_record(JsonNode *node)
         pause_read(result, &task->pause);
         plan_read(result, task);
     }
+    g_autoptr(JsonObject) none = json_object_new();
+    image_read(image == NULL ? none : image, &task->image);
     if (task->ended && strcmp(status, "success") != 0 && task->error == NULL)
         task->error =
             g_error_new(DOMGRP_ERROR, DOMGRP_ERROR_DAEMON,
@@ -121,6 +136,7 @@ void domgrp_task_free(DomgrpTask *task)
         g_free(task->plan[i].ready);
     }
     g_free(task->members);
+    g_free(task->image.path);
     g_free(task->plan);
     g_free(task->created);
     g_free(task->finished);

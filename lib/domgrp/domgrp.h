@@ -59,8 +59,8 @@ JsonNode *domgrp_connection_call(DomgrpConnection *connection, const char *metho
 typedef struct {
     char *uuid;
     char *name;
-    char *state;         /* "stopped", "starting", "running", "paused", "stopping", "shutdown",
-                            "crashed", "away" */
+    char *state;         /* "stopped", "starting", "running", "paused", "stopping", "suspended",
+                            "shutdown", "crashed", "away" */
     gint64 domid;        /* -1 if it has no domain */
     gboolean ours;       /* the daemon created its domain, not xl */
     guint64 memory_kib;  /* that its domain has */
@@ -73,7 +73,7 @@ typedef struct {
     char *name;
     guint id;            /* the hypervisor's */
     char *state;         /* "stopped", "starting", "running", "partial", "paused", "stopping",
-                            "failed", "default" */
+                            "suspended", "failed", "default" */
     gboolean is_default; /* Group-0 or the Null-Group */
     gboolean paused;
     guint64 memory_kib;
@@ -108,6 +108,13 @@ typedef struct {
     gboolean dry_run;  /* change nothing: the task's plan says what would be done */
     guint timeout_s;   /* for each member to end; of shutdown and reboot */
     gboolean fallback; /* use ACPI where a guest has no PV drivers; likewise */
+    gboolean ordered;  /* members stop in reverse order, not all at once; of save, checkpoint and
+                          suspend */
+    gboolean fast;     /* little time rather than a small image; likewise */
+    gboolean live;     /* most of the memory is saved while the group runs; of checkpoint */
+    gboolean disks_reverted; /* the disks are again as they were when the image was made; of
+                                restore */
+    const char *map;         /* path of a map file, domgrp-map(5), for a copy; of restore */
 } DomgrpOptions;
 
 /*
@@ -141,18 +148,50 @@ char *domgrp_group_unpause(DomgrpConnection *connection, const char *group,
 char *domgrp_group_join(DomgrpConnection *connection, const char *group, const char *domain,
                         const DomgrpOptions *options, GError **error);
 
+/*
+ * -- images: one file that holds the memory of all members as it was in one moment. A relative
+ * @path starts from the caller's directory; the daemon writes and reads the file --
+ */
+
+/*
+ * Writes the image to @path, where nothing must be, and ends the members' domains once it is
+ * there for good. If anything fails before, they run on, and nothing is at @path. Refused with
+ * FILE besides; the task may fail with FILE (the disk is full), TIMEOUT (a guest that does not
+ * suspend), SNAPSHOT.
+ */
+char *domgrp_group_save(DomgrpConnection *connection, const char *group, const char *path,
+                        const DomgrpOptions *options, GError **error);
+/* Likewise, and lets the group run on. */
+char *domgrp_group_checkpoint(DomgrpConnection *connection, const char *group, const char *path,
+                              const DomgrpOptions *options, GError **error);
+/* Likewise into the daemon's own storage, and ends the domains. */
+char *domgrp_group_suspend(DomgrpConnection *connection, const char *group,
+                           const DomgrpOptions *options, GError **error);
+/* Lets a suspended group run on from where it stood. */
+char *domgrp_group_resume(DomgrpConnection *connection, const char *group,
+                          const DomgrpOptions *options, GError **error);
+/*
+ * Lets the group in the image at @path run on from where it stood: all of it, or, if building it
+ * fails, none. It is defined here, stopped, or not known. Refused with FILE and, for a map, as
+ * domgrp_group_create() for a group file; and the task fails, with nothing changed, with IMAGE,
+ * IMAGE_VERSION, IMAGE_USED, NAME_TAKEN, UUID_TAKEN, MEMBER_RUNNING, MEMBER_ELSEWHERE, MEMORY.
+ */
+char *domgrp_group_restore(DomgrpConnection *connection, const char *path,
+                           const DomgrpOptions *options, GError **error);
+
 /* -- tasks -- */
 
 typedef struct {
     char *uuid; /* of the member */
     char *name;
-    guint tier;    /* of the order, as the task goes: those of tier 1 are first */
-    char *outcome; /* "pending", "active", "done", "undone", "failed", "not-tried" */
-    char *doing;   /* what happens now, "" if nothing */
-    char *needs;   /* the member that it waits for now, or "" */
-    char *ready;   /* its probe, if the task waits for that, or "" */
-    char *seen;    /* what its probe saw last while it waits for that, or "" */
-    char *error;   /* why it failed, "" if it did not */
+    guint tier;       /* of the order, as the task goes: those of tier 1 are first */
+    char *outcome;    /* "pending", "active", "done", "undone", "failed", "not-tried" */
+    char *doing;      /* what happens now, "" if nothing */
+    char *needs;      /* the member that it waits for now, or "" */
+    char *ready;      /* its probe, if the task waits for that, or "" */
+    char *seen;       /* what its probe saw last while it waits for that, or "" */
+    char *error;      /* why it failed, "" if it did not */
+    guint64 still_us; /* how long it stood still for an image, in microseconds; 0 if it has not */
 } DomgrpTaskMember;
 
 /* What a dry run found that would be done to one member. */
@@ -172,6 +211,16 @@ typedef struct {
     guint64 domains;
     guint64 vcpus;
 } DomgrpPause;
+
+/* The image that a task works on; amounts so far, in bytes. */
+typedef struct {
+    char *path;           /* "" if it works on none */
+    guint64 memory_bytes; /* of the members' memory, with all that belongs to it */
+    guint64 total_bytes;  /* about what that will come to, 0 if it is not known */
+    guint64 file_bytes;   /* of the image */
+    guint64 cut_us;       /* from the first member's standing still to the last's, in microseconds;
+                             0 until then */
+} DomgrpImage;
 
 typedef struct {
     char *uuid;
@@ -193,6 +242,7 @@ typedef struct {
     guint n_plan;         /* of a dry run that succeeded; none if one step on the group is all */
     DomgrpPlanStep *plan; /* tier by tier */
     DomgrpPause pause;    /* of a pause that succeeded */
+    DomgrpImage image;    /* of save, checkpoint, suspend, resume and restore */
     JsonNode *record;     /* all of it as the daemon sent it */
 } DomgrpTask;
 
