@@ -7,12 +7,15 @@
  * watch, in order with the end of the guest.
  *
  * Hence any write after the watch was set counts, and nothing is read: after
- * a domain is built, only a request and its acknowledgement write this key. The
- * request to suspend does, too; it is forgotten when the domain is seen
- * suspended. What this gets wrong is harmless: a guest that writes the key by
+ * a domain is built, only a request and its acknowledgement write this key. A
+ * request to suspend does, too; it is forgotten when the domain is seen to go on. What
+ * this gets wrong is harmless: a guest that writes the key by
  * itself, or ignores a request to suspend, has its power-off taken for one that
  * was asked for, which it could have as well by not powering off. Only what was
  * there when the watch was set is read: a request that no guest has read yet.
+ *
+ * While we have a guest suspended ourselves nothing counts; afterwards it is
+ * watched anew.
  *
  * A domain is watched from when it is first seen not paused by a toolstack:
  * its build, which writes the key, too, is over then, and its guest has hardly
@@ -30,6 +33,8 @@ typedef struct {
     char uuid[DOMGRP_UUID_TEXT];
     gboolean told; /* the watch's first event, which tells nothing, has come */
     gboolean asked;
+    gboolean ours; /* we have it suspended */
+    gboolean suspended;
     gboolean seen; /* since the last sweep */
 } Asked;
 
@@ -68,19 +73,19 @@ static gboolean begin_run(Job *job, GError **error)
 /* Of a domain that went meanwhile nothing can be had, and nothing is needed. */
 static void begin_report(Job *job)
 {
-    static const char *const requests[] = {"poweroff", "reboot", "halt", NULL};
+    static const char *const requests[] = {"poweroff", "reboot", "halt", "suspend", NULL};
     Asked *asked = asked_find(job->host, job->text);
-    if (asked != NULL && job->value != NULL && g_strv_contains(requests, job->value))
+    if (asked != NULL && !asked->ours && job->value != NULL && g_strv_contains(requests, job->value))
         asked->asked = TRUE;
 }
 
-static Asked *asked_new(HostXen *host, const HostDomain *domain)
+static Asked *asked_new(HostXen *host, guint32 domid, const char *uuid)
 {
     Asked *asked = g_new0(Asked, 1);
-    asked->domid = domain->domid;
+    asked->domid = domid;
     asked->serial = ++host->last_asked;
-    g_strlcpy(asked->uuid, domain->uuid, sizeof asked->uuid);
-    g_hash_table_insert(host->askeds, GUINT_TO_POINTER(domain->domid), asked);
+    g_strlcpy(asked->uuid, uuid, sizeof asked->uuid);
+    g_hash_table_insert(host->askeds, GUINT_TO_POINTER(domid), asked);
 
     g_autofree char *path = path_of(asked->domid);
     g_autofree char *token = token_of(asked);
@@ -101,11 +106,11 @@ void asked_written(HostXen *host, const char *token)
     Asked *asked = asked_find(host, token);
     if (asked == NULL)
         return;
-    asked->asked |= asked->told;
+    asked->asked |= asked->told && !asked->ours;
     asked->told = TRUE;
 }
 
-/* -- a request to suspend that nobody waits for -- */
+/* -- our own requests to suspend -- */
 
 void asked_withdraw(HostXen *host, guint32 domid)
 {
@@ -141,13 +146,28 @@ void asked_look(HostXen *host, HostDomain *domain)
         asked = NULL;
     }
     if (asked == NULL && domain->domid != 0 && !domain->paused && !domain->dying)
-        asked = asked_new(host, domain);
+        asked = asked_new(host, domain->domid, domain->uuid);
     if (asked == NULL)
         return;
-    if (domain->shutdown && domain->reason == HOST_REASON_SUSPEND)
+    if (asked->suspended && !domain->shutdown)
         asked->asked = FALSE;
+    asked->suspended = domain->shutdown && domain->reason == HOST_REASON_SUSPEND;
     asked->seen = TRUE;
     domain->asked = asked->asked;
+}
+
+void asked_suspend(HostXen *host, guint32 domid, const char *uuid)
+{
+    asked_forget(host, domid);
+    asked_new(host, domid, uuid)->ours = TRUE;
+}
+
+void asked_suspend_end(HostXen *host, guint32 domid, const char *uuid)
+{
+    HostDomain domain;
+    asked_forget(host, domid);
+    if (domains_check(host, domid, uuid, &domain, NULL) && !domain.dying)
+        asked_new(host, domid, uuid);
 }
 
 void asked_sweep(HostXen *host)

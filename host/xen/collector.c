@@ -18,7 +18,7 @@
  */
 #define LIVE_MARGIN (8 * 1024 * 1024)
 
-struct Stream {
+struct CollectorStream {
     guint member;
     int fd;
     StreamState state;
@@ -39,19 +39,19 @@ struct Collector {
     GMutex writing; /* the writer is one thread's at a time; before lock */
     GMutex lock;    /* protects what follows */
     GPtrArray *streams;
-    GQueue turns; /* of Stream: taken, in order */
+    GQueue turns; /* of CollectorStream: taken, in order */
     gboolean stopped;
     GError *error;
 };
 
 /* -- whose turn it is -- */
 
-static gboolean is_short(const Stream *stream)
+static gboolean is_short(const CollectorStream *stream)
 {
     return stream->state == STREAM_LIVE && stream->bytes < stream->stop_at;
 }
 
-static gboolean is_readable(Collector *collector, const Stream *stream)
+static gboolean is_readable(Collector *collector, const CollectorStream *stream)
 {
     switch (stream->state) {
     case STREAM_BEFORE:
@@ -73,7 +73,7 @@ static gboolean release(Collector *collector)
         if (is_short(collector->streams->pdata[i]))
             return FALSE;
     for (guint i = 0; i < collector->streams->len; i++) {
-        Stream *stream = collector->streams->pdata[i];
+        CollectorStream *stream = collector->streams->pdata[i];
         any |= stream->state == STREAM_LIVE && !stream->released;
         stream->released = TRUE;
     }
@@ -83,13 +83,13 @@ static gboolean release(Collector *collector)
 /* -- reading, without the lock -- */
 
 /* The stream's pipe has come to its end. */
-static gboolean stream_end(Collector *collector, Stream *stream, gboolean whole, GError **error)
+static gboolean stream_end(Collector *collector, CollectorStream *stream, gboolean whole, GError **error)
 {
     return !whole || image_writer_end(collector->writer, stream->member, error);
 }
 
 /* TRUE with *@ret_bytes 0 at the end of the pipe. */
-static gboolean stream_read(Collector *collector, Stream *stream, gsize size, gsize *ret_bytes,
+static gboolean stream_read(Collector *collector, CollectorStream *stream, gsize size, gsize *ret_bytes,
                             GError **error)
 {
     ssize_t n;
@@ -108,7 +108,7 @@ static gboolean stream_read(Collector *collector, Stream *stream, gsize size, gs
 
 /* -- the thread -- */
 
-static void set_state(Collector *collector, Stream *stream, StreamState state)
+static void set_state(Collector *collector, CollectorStream *stream, StreamState state)
 {
     stream->state = state;
     if (state == STREAM_OVER)
@@ -116,7 +116,7 @@ static void set_state(Collector *collector, Stream *stream, StreamState state)
 }
 
 /* With the lock, which is given up meanwhile. */
-static void stream_step(Collector *collector, Stream *stream)
+static void stream_step(Collector *collector, CollectorStream *stream)
 {
     gboolean before = stream->state == STREAM_BEFORE;
     gboolean whole = stream->whole;
@@ -169,7 +169,7 @@ static GPtrArray *streams_wait(Collector *collector)
 
     g_array_append_val(polled, entry);
     for (guint i = 0; i < collector->streams->len; i++) {
-        Stream *stream = collector->streams->pdata[i];
+        CollectorStream *stream = collector->streams->pdata[i];
         if (!is_readable(collector, stream))
             continue;
         entry.fd = stream->fd;
@@ -269,12 +269,12 @@ void collector_free(Collector *collector)
 
 /* -- streams -- */
 
-static Stream *stream_add(Collector *collector, guint member, int fd, StreamState state,
+static CollectorStream *stream_add(Collector *collector, guint member, int fd, StreamState state,
                           guint64 stop_at)
 {
-    Stream *stream = g_new0(Stream, 1);
+    CollectorStream *stream = g_new0(CollectorStream, 1);
 
-    *stream = (Stream){.member = member, .fd = fd, .state = state, .stop_at = stop_at};
+    *stream = (CollectorStream){.member = member, .fd = fd, .state = state, .stop_at = stop_at};
     g_mutex_lock(&collector->lock);
     if (collector->stopped || collector->error != NULL)
         stream->state = STREAM_OVER;
@@ -284,17 +284,17 @@ static Stream *stream_add(Collector *collector, guint member, int fd, StreamStat
     return stream;
 }
 
-Stream *collector_add(Collector *collector, guint member, int fd)
+CollectorStream *collector_add(Collector *collector, guint member, int fd)
 {
     return stream_add(collector, member, fd, STREAM_BEFORE, 0);
 }
 
-Stream *collector_add_live(Collector *collector, guint member, int fd, guint64 bytes)
+CollectorStream *collector_add_live(Collector *collector, guint member, int fd, guint64 bytes)
 {
     return stream_add(collector, member, fd, STREAM_LIVE, bytes - MIN(bytes, LIVE_MARGIN));
 }
 
-void collector_hold(Collector *collector, Stream *stream)
+void collector_hold(Collector *collector, CollectorStream *stream)
 {
     g_mutex_lock(&collector->lock);
     if (stream->state == STREAM_LIVE)
@@ -303,7 +303,7 @@ void collector_hold(Collector *collector, Stream *stream)
     wake(collector);
 }
 
-void collector_take(Collector *collector, Stream *stream)
+void collector_take(Collector *collector, CollectorStream *stream)
 {
     g_mutex_lock(&collector->lock);
     if (stream->state != STREAM_OVER && stream->state != STREAM_TAKEN) {
@@ -314,14 +314,14 @@ void collector_take(Collector *collector, Stream *stream)
     wake(collector);
 }
 
-void collector_whole(Collector *collector, Stream *stream)
+void collector_whole(Collector *collector, CollectorStream *stream)
 {
     g_mutex_lock(&collector->lock);
     stream->whole = TRUE;
     g_mutex_unlock(&collector->lock);
 }
 
-StreamState collector_state(Collector *collector, const Stream *stream)
+StreamState collector_state(Collector *collector, const CollectorStream *stream)
 {
     g_mutex_lock(&collector->lock);
     StreamState state = stream->state;

@@ -20,7 +20,7 @@
 G_BEGIN_DECLS
 
 typedef struct Collector Collector;
-typedef struct Stream Stream;
+typedef struct CollectorStream CollectorStream;
 
 typedef enum {
     STREAM_BEFORE, /* on the way to its first page */
@@ -48,15 +48,15 @@ void collector_free(Collector *collector);
 
 /* Adds a plain stream that comes from the pipe @fd, which is borrowed. The stream is the
  * collector's. */
-Stream *collector_add(Collector *collector, guint member, int fd);
+CollectorStream *collector_add(Collector *collector, guint member, int fd);
 /* Likewise a live one, whose first round has about @bytes. */
-Stream *collector_add_live(Collector *collector, guint member, int fd, guint64 bytes);
+CollectorStream *collector_add_live(Collector *collector, guint member, int fd, guint64 bytes);
 /* The guest of a live stream stands still: what is left waits to be taken. */
-void collector_hold(Collector *collector, Stream *stream);
-void collector_take(Collector *collector, Stream *stream);
+void collector_hold(Collector *collector, CollectorStream *stream);
+void collector_take(Collector *collector, CollectorStream *stream);
 /* Nothing more is written into its pipe, and it is whole; else its end in the pipe breaks it off. */
-void collector_whole(Collector *collector, Stream *stream);
-StreamState collector_state(Collector *collector, const Stream *stream);
+void collector_whole(Collector *collector, CollectorStream *stream);
+StreamState collector_state(Collector *collector, const CollectorStream *stream);
 /* Why it broke off, a copy; NULL: it has not. */
 GError *collector_error(Collector *collector);
 /* Keeps what a snapshot command printed. */

@@ -169,8 +169,11 @@ static gboolean mac_parse(const char *text, libxl_mac *ret_mac)
     return TRUE;
 }
 
+/* Interfaces that the map does not have get new addresses. */
 static gboolean map_macs(libxl_domain_config *parsed, const HostConfigMap *map, GError **error)
 {
+    for (int i = 0; i < parsed->num_nics; i++)
+        memset(parsed->nics[i].mac, 0, sizeof parsed->nics[i].mac);
     for (int i = 0; map->macs != NULL && map->macs[i] != NULL; i++) {
         if (i >= parsed->num_nics)
             g_set_error(error, DOMGRP_ERROR, DOMGRP_ERROR_VALUE,
@@ -183,6 +186,7 @@ static gboolean map_macs(libxl_domain_config *parsed, const HostConfigMap *map, 
             continue;
         return FALSE;
     }
+    macs_complete(parsed);
     return TRUE;
 }
 

@@ -14,10 +14,6 @@
 
 #define PIPE_SIZE (1024 * 1024)
 
-/* xl's header: its magic, and at its end how many bytes of data follow it. */
-#define XL_HEADER 48
-#define XL_MAGIC "Xen saved domain, xl format\n"
-
 /* -- open -- */
 
 /* What the thread makes, on its way to the main thread. */
@@ -132,9 +128,8 @@ typedef struct {
     HostImage *image;
     guint member;
     int pipe[2];
-    GByteArray *start; /* of the stream, until it is known how long xl's header is */
-    gsize skip;        /* so much of that is left, which libxl does not want */
-    gboolean closed;   /* libxl reads no more */
+    gsize skip; /* what is left of xl's header and configuration, which libxl does not want */
+    gboolean closed; /* libxl reads no more */
     gboolean good;
     GError *error;
     XlCall call;
@@ -161,28 +156,9 @@ static gboolean feed_write(Feed *feed, const char *bytes, gsize length, GError *
     return TRUE;
 }
 
-/* How long xl's header at the start of a stream is; libxl's own begins otherwise. */
-static gsize header_size(const guint8 start[XL_HEADER])
-{
-    guint32 data;
-    if (memcmp(start, XL_MAGIC, strlen(XL_MAGIC)) != 0)
-        return 0;
-    memcpy(&data, start + XL_HEADER - sizeof data, sizeof data);
-    return XL_HEADER + data;
-}
-
 static gboolean feed_take(gpointer data, const void *bytes, gsize length, GError **error)
 {
     Feed *feed = data;
-
-    if (feed->start->len < XL_HEADER) {
-        g_byte_array_append(feed->start, bytes, (guint)length);
-        if (feed->start->len < XL_HEADER)
-            return TRUE;
-        feed->skip = header_size(feed->start->data);
-        bytes = feed->start->data;
-        length = feed->start->len;
-    }
     gsize skipped = MIN(feed->skip, length);
     feed->skip -= skipped;
     return feed_write(feed, (const char *)bytes + skipped, length - skipped, error);
@@ -252,7 +228,7 @@ static gboolean feed_begin(Feed *feed, Job *job, GError **error)
     }
     fcntl(feed->pipe[1], F_SETPIPE_SZ, PIPE_SIZE);
     feed->image = job->image;
-    feed->start = g_byte_array_new();
+    feed->skip = ((const ImageMember *)info->members->pdata[feed->member])->front;
     feed->thread = g_thread_new("domgrp-feed", feed_run, feed);
     return TRUE;
 }
@@ -273,7 +249,6 @@ static gboolean restore_run(Job *job, GError **error)
     xl_call_clear(&feed.call);
     if (feed.pipe[0] >= 0) /* libxl was not even asked */
         feed_end(&feed, FALSE, NULL);
-    g_byte_array_unref(feed.start);
     g_clear_error(&feed.error);
     return good;
 }

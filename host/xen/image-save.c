@@ -319,8 +319,7 @@ static void suspend_report(Job *job)
 
     saving->ended = TRUE;
     saving->error = g_steal_pointer(&job->error);
-    if (saving->error != NULL)
-        asked_forget(job->host, saving->domid);
+    asked_suspend_end(job->host, saving->domid, saving->uuid);
     for (Job *after; (after = g_queue_pop_head(&saving->after)) != NULL;)
         job_start(after);
     image_settle(job->image);
@@ -376,6 +375,7 @@ void image_suspend(Host *base, HostImage *image, guint32 domid, const char *uuid
     saving->done = done;
     saving->data = data;
     saving_add(saving);
+    asked_suspend(image->host, domid, uuid);
     Job *job = image_job(image, suspend_run_and_end, suspend_report, saving);
     job->without_xl = FALSE;
     job->pool = image->host->saves;

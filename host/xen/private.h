@@ -301,7 +301,7 @@ typedef struct {
     int pipe[2];
     int failed; /* an errno value: there is no pipe */
     XlCall call;
-    Stream *stream;
+    CollectorStream *stream;
     gboolean ended; /* libxl has: the main thread's, as what follows */
     GError *error;  /* why it failed */
     gboolean still; /* image_suspend() is done */
@@ -399,6 +399,9 @@ void probes_clear(HostXen *host);
 void asked_look(HostXen *host, HostDomain *domain);
 /* All domains there are have been looked at since this was called last. */
 void asked_sweep(HostXen *host);
+/* We are going to ask it to suspend; what is asked of it until asked_suspend_end() is ours. */
+void asked_suspend(HostXen *host, guint32 domid, const char *uuid);
+void asked_suspend_end(HostXen *host, guint32 domid, const char *uuid);
 /* On any thread: takes back a request to suspend that the guest has not read. */
 void asked_withdraw(HostXen *host, guint32 domid);
 /* The guest of @domid begins anew. */
