@@ -242,14 +242,15 @@ class Host(Commands):
     mem, smp the emulated machine's memory in MiB and processors; dom0_mem: dom0's part of the memory in MiB
     xen      "domgrp" (ours) or "stock" (Debian's)
     net      None, or a Network that several hosts share; number: its place there, 10.0.0.<number>
+    disks    images that are further disks (/dev/vdb, ...); what is written to them is lost
     counted  its clock counts instructions (2 ns each): times are the same however busy this machine is; smp=1 only
     """
 
     def __init__(self, name="h1", mem=2048, smp=1, xen="domgrp", dom0_mem=640, net=None, number=1, cpu="qemu64,+rdrand",
-                 xen_options="", dom0_options="", counted=False):
+                 xen_options="", dom0_options="", counted=False, disks=()):
         self.name, self.mem, self.smp, self.xen, self.dom0_mem = name, mem, smp, xen, dom0_mem
         self.net, self.number, self.cpu = net, number, cpu
-        self.xen_options, self.dom0_options, self.counted = xen_options, dom0_options, counted
+        self.xen_options, self.dom0_options, self.counted, self.disks = xen_options, dom0_options, counted, disks
         self.dir = os.path.join(HOSTS, name)
         self.log = os.path.join(LOGS, name + ".log")
         self.disk = os.path.join(self.dir, "disk")
@@ -272,6 +273,8 @@ class Host(Commands):
                    "-chardev", "socket,id=agent,server=on,wait=off,path=" + self.path("agent"),
                    "-device", "virtserialport,chardev=agent,name=org.domgrp.lab",
                    "-qmp", "unix:%s,server=on,wait=off" % self.path("qmp")]
+        for disk in self.disks:
+            command += ["-drive", "if=virtio,format=raw,snapshot=on,file=" + disk]
         if self.counted:
             command += ["-icount", "shift=1"]
         if self.net:

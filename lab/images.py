@@ -41,8 +41,8 @@ XENSTORE_CLIENTS = ["xenstore", "xenstore-chmod", "xenstore-exists", "xenstore-l
                     "xenstore-rm", "xenstore-watch", "xenstore-write"]
 # Programs that are built but not installed, and that scenarios or benchmarks run in dom0 (/usr/lib/domgrp-lab there).
 LAB_PROGRAMS = ["bench/bench-*", "tests/**/lab-*", "tests/xendomgrp/xendomgrp-test"]
-# The machine's own programs that make dom0 a place to work in.
-HOST_TOOLS = ["/bin/bash", "/usr/bin/socat", "/usr/bin/strace", "/usr/bin/gdbserver"]
+# The machine's own programs that make dom0 a place to work in.  Xen's block script needs flock.
+HOST_TOOLS = ["/bin/bash", "/usr/bin/socat", "/usr/bin/strace", "/usr/bin/gdbserver", "/usr/bin/flock"]
 TERMINALS = ["d/dumb", "l/linux", "s/screen", "s/screen-256color", "t/tmux", "t/tmux-256color", "v/vt100", "v/vt220",
              "x/xterm", "x/xterm-256color"]
 
@@ -99,6 +99,24 @@ def cached(target, key, make):
     os.replace(target + ".new", target)
     with open(note, "w") as file:
         file.write(key)
+    return target
+
+
+def cached_directory(target, key, make):
+    """The same for a directory: make(temporary) fills it."""
+    note = os.path.join(target, "key")
+    if os.path.exists(note):
+        with open(note) as file:
+            if file.read() == key:
+                return target
+    say("lab: making %s" % os.path.relpath(target, TOP))
+    for path in (target, target + ".new"):
+        shutil.rmtree(path, ignore_errors=True)
+    os.makedirs(target + ".new")
+    make(target + ".new")
+    with open(os.path.join(target + ".new", "key"), "w") as file:
+        file.write(key)
+    os.replace(target + ".new", target)
     return target
 
 

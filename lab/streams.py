@@ -11,12 +11,10 @@ import shutil
 
 import host
 import images
-from images import LabError, say
 
 STREAMS = os.path.join(images.BUILD, "streams")
 NAMES = ("pv-a.save", "pv-b.save", "pvh.save", "pv-live.save")
 CAPTURE = os.path.join(images.LAB, "streams.sh")
-MAGIC = b"Xen saved domain, xl format\n"
 
 
 def key():
@@ -41,25 +39,5 @@ def capture(directory):
         shutil.rmtree(machine.dir)
 
 
-def check(directory):
-    for name in NAMES:
-        with open(os.path.join(directory, name), "rb") as file:
-            if file.read(len(MAGIC)) != MAGIC:
-                raise LabError("%s is no file of `xl save`" % os.path.join(directory, name))
-
-
 def make():
-    """Captures the files unless they are there and as they would be made now."""
-    note, wanted = os.path.join(STREAMS, "key"), key()
-    if os.path.exists(note):
-        with open(note) as file:
-            if file.read() == wanted:
-                return
-    say("lab: saving guests in an emulated host (about two minutes)")
-    shutil.rmtree(STREAMS, ignore_errors=True)
-    os.makedirs(STREAMS + ".new", exist_ok=True)
-    capture(STREAMS + ".new")
-    check(STREAMS + ".new")
-    with open(os.path.join(STREAMS + ".new", "key"), "w") as file:
-        file.write(wanted)
-    os.replace(STREAMS + ".new", STREAMS)
+    images.cached_directory(STREAMS, key(), capture)
