@@ -40,6 +40,7 @@ bench:
 	@packaging/install-deps build lab bench
 	@hypervisor/build build/xen/out
 	@test -n "$(BENCH)" || bench/plan
+	@test -n "$(BENCH)" || { bench/image && bench/image --memory 64; }
 	@bench/run $(BENCH)
 
 # A plain release build of its own, so that what is installed never has the tests' sanitizers in it.
