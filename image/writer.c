@@ -34,8 +34,7 @@ struct ImageWriter {
     Output output;
     Pages *pages;
     GPtrArray *members; /* of Member */
-    guint8 *batch;
-    guint batch_fill;   /* pages */
+    GByteArray *batch;  /* the newest distinct pages */
     GByteArray *stored; /* of the piece that goes out */
     guint64 taken;      /* bytes; atomic, since others look */
     gboolean failed;
@@ -114,7 +113,7 @@ static ImageWriter *writer_new(int fd, OutputWrite write, gpointer data, const I
     writer->fd = fd;
     writer->members = g_ptr_array_new_with_free_func(member_free);
     writer->stored = g_byte_array_new();
-    writer->batch = g_malloc((gsize)BATCH_PAGES * FORMAT_PAGE);
+    writer->batch = g_byte_array_new();
     if (!begin(writer, write, data != NULL ? data : writer, spec, error))
         return NULL;
     return g_steal_pointer(&writer);
@@ -137,7 +136,7 @@ void image_writer_free(ImageWriter *writer)
     g_clear_pointer(&writer->pages, pages_free);
     g_byte_array_unref(writer->stored);
     output_clear(&writer->output);
-    g_free(writer->batch);
+    g_byte_array_unref(writer->batch);
     g_free(writer);
 }
 
@@ -162,14 +161,15 @@ static gboolean settle(ImageWriter *writer, gboolean good)
 
 static gboolean flush_batch(ImageWriter *writer, GError **error)
 {
-    guint n = writer->batch_fill;
+    guint n = writer->batch->len / FORMAT_PAGE;
 
     if (n == 0)
         return TRUE;
-    writer->batch_fill = 0;
-    return output_block(&writer->output, BLOCK_PAGES, FORMAT_NO_MEMBER,
-                        pages_count(writer->pages) - n, n, writer->batch, (gsize)n * FORMAT_PAGE,
-                        error);
+    gboolean good =
+        output_block(&writer->output, BLOCK_PAGES, FORMAT_NO_MEMBER, pages_count(writer->pages) - n,
+                     n, writer->batch->data, writer->batch->len, error);
+    g_byte_array_set_size(writer->batch, 0);
+    return good;
 }
 
 static gboolean flush_piece(ImageWriter *writer, Member *member, GError **error)
@@ -218,8 +218,8 @@ static gboolean take_pfns(ImageWriter *writer, Member *member, const ParseEvent 
 
 static gboolean store_page(ImageWriter *writer, const guint8 *page, GError **error)
 {
-    memcpy(writer->batch + (gsize)writer->batch_fill++ * FORMAT_PAGE, page, FORMAT_PAGE);
-    return writer->batch_fill < BATCH_PAGES || flush_batch(writer, error);
+    g_byte_array_append(writer->batch, page, FORMAT_PAGE);
+    return writer->batch->len < BATCH_PAGES * FORMAT_PAGE || flush_batch(writer, error);
 }
 
 static gboolean take_page(ImageWriter *writer, Member *member, const guint8 *page, GError **error)
