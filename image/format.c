@@ -17,7 +17,7 @@ guint64 format_seed(const guint8 uuid[FORMAT_UUID])
 
 guint64 format_sum(const void *bytes, gsize length, guint64 seed)
 {
-    return XXH3_64bits_withSeed(bytes, length, seed);
+    return XXH64(bytes, length, seed);
 }
 
 guint64 format_chain(guint64 chain, guint64 sum)

@@ -141,12 +141,13 @@ GByteArray *payload_totals(const MemberTotals *totals)
     append_u64(bytes, totals->shared);
     append_u64(bytes, totals->distinct);
     append_u64(bytes, totals->other);
-    return g_byte_array_append(bytes, totals->sum, PAYLOAD_SUM);
+    append_u64(bytes, totals->sum);
+    return bytes;
 }
 
 gboolean payload_read_totals(const guint8 *bytes, gsize length, MemberTotals *ret_totals)
 {
-    if (length != 7 * 8 + PAYLOAD_SUM)
+    if (length != 8 * 8)
         return FALSE;
     *ret_totals = (MemberTotals){
         .bytes = bytes_u64(bytes),
@@ -156,7 +157,7 @@ gboolean payload_read_totals(const guint8 *bytes, gsize length, MemberTotals *re
         .shared = bytes_u64(bytes + 32),
         .distinct = bytes_u64(bytes + 40),
         .other = bytes_u64(bytes + 48),
+        .sum = bytes_u64(bytes + 56),
     };
-    memcpy(ret_totals->sum, bytes + 56, PAYLOAD_SUM);
     return TRUE;
 }

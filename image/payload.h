@@ -9,11 +9,9 @@
 #include "format.h"
 #include "image.h"
 
-#define PAYLOAD_SUM 16
-
 typedef struct {
     guint64 bytes, pages, zero, own_equal, shared, distinct, other;
-    guint8 sum[PAYLOAD_SUM]; /* XXH3-128 of the whole stream, canonical form */
+    guint64 sum; /* of the whole stream */
 } MemberTotals;
 
 gboolean payload_uuid(const char *text, guint8 ret_uuid[FORMAT_UUID], GError **error);

@@ -26,7 +26,7 @@ typedef struct {
     Piece piece;
     guint64 piece_at; /* where the piece began in the stream */
     MemberTotals totals;
-    XXH3_state_t *sum;
+    XXH64_state_t *sum;
     gboolean ended;
 } Member;
 
@@ -47,7 +47,7 @@ static void member_free(gpointer data)
     Member *member = data;
 
     piece_clear(&member->piece);
-    XXH3_freeState(member->sum);
+    XXH64_freeState(member->sum);
     g_free(member);
 }
 
@@ -282,7 +282,7 @@ static gboolean take_window(ImageWriter *writer, Member *member, const guint8 *b
 {
     ParseEvent event;
 
-    XXH3_128bits_update(member->sum, bytes, length);
+    XXH64_update(member->sum, bytes, length);
     member->totals.bytes += length;
     for (gsize n; length > 0; bytes += n, length -= n) {
         n = parser_next(&member->parser, bytes, length, &event);
@@ -323,15 +323,15 @@ static gboolean check_member(const ImageWriter *writer, const char *uuid, const 
     return FALSE;
 }
 
-static Member *member_new(guint number)
+static Member *member_new(guint number, guint64 seed)
 {
     Member *member = g_new0(Member, 1);
 
     member->number = number;
     parser_init(&member->parser);
     piece_init(&member->piece);
-    member->sum = XXH3_createState();
-    XXH3_128bits_reset(member->sum);
+    member->sum = XXH64_createState();
+    XXH64_reset(member->sum, seed);
     return member;
 }
 
@@ -343,7 +343,7 @@ gboolean image_writer_member(ImageWriter *writer, const char *uuid, const char *
 
     if (!check_member(writer, uuid, name, json, binary, error))
         return FALSE;
-    g_ptr_array_add(writer->members, member_new(number));
+    g_ptr_array_add(writer->members, member_new(number, writer->output.seed));
     g_autoptr(GByteArray) bytes = payload_member(binary, name);
     if (!settle(writer, output_block(&writer->output, BLOCK_MEMBER, number, 0, 0, bytes->data,
                                      bytes->len, error)))
@@ -385,13 +385,11 @@ gboolean image_writer_at_pages(const ImageWriter *writer, guint number)
 static gboolean end_member(ImageWriter *writer, Member *member, GError **error)
 {
     ParseEvent event;
-    XXH128_canonical_t sum;
 
     parser_end(&member->parser, &event);
     if (!take_event(writer, member, &event, error) || !flush_piece(writer, member, error))
         return FALSE;
-    XXH128_canonicalFromHash(&sum, XXH3_128bits_digest(member->sum));
-    memcpy(member->totals.sum, sum.digest, PAYLOAD_SUM);
+    member->totals.sum = XXH64_digest(member->sum);
     g_autoptr(GByteArray) bytes = payload_totals(&member->totals);
     return output_block(&writer->output, BLOCK_MEMBER_END, member->number, 0, 0, bytes->data,
                         bytes->len, error);
