@@ -119,6 +119,8 @@ static void show_print(const DomgrpTask *task)
     printf("state    %s, %.0f %%%s\n", task_state(task), task->progress * 100,
            task->interrupted ? ", the daemon was restarted meanwhile" : "");
     printf("policy   %s\n", task->policy);
+    if (*task->image.path != '\0')
+        printf("image    %s\n", task->image.path);
     printf("began    %s\n", began);
     printf("ended    %s\n", ended);
     if (task->error != NULL)

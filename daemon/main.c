@@ -3,10 +3,12 @@
  * domgrpd(8): options, the lock, a real host and a real journal; serve.c does
  * the rest.
  */
+#include <errno.h>
 #include <grp.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 
 #include "host-xen.h"
 #include "lock.h"
@@ -43,7 +45,7 @@ static gboolean options_parse(Options *options, int *argc, char ***argv, GError 
         {"socket-group", 'g', 0, G_OPTION_ARG_STRING, &options->socket_group,
          "Let the members of this group call, besides root", "GROUP"},
         {"state-dir", 'd', 0, G_OPTION_ARG_FILENAME, &options->state_dir,
-         "Keep the database and the lock here (" STATE_DIR ")", "DIRECTORY"},
+         "Keep the database, the lock and suspended groups here (" STATE_DIR ")", "DIRECTORY"},
         {"foreground", 'f', 0, G_OPTION_ARG_NONE, &foreground,
          "Stay in the foreground, which it always does", NULL},
         {"methods", 0, 0, G_OPTION_ARG_NONE, &options->methods,
@@ -84,9 +86,23 @@ static gboolean group_lookup(const char *name, gid_t *ret_gid, GError **error)
     return TRUE;
 }
 
+/* The folder of suspended groups, whose memory is nobody else's to read; NULL on error. */
+static char *images_make(const Options *options, GError **error)
+{
+    g_autofree char *path = g_build_filename(options->state_dir, "images", NULL);
+    if (mkdir(path, 0700) == 0 || (errno == EEXIST && chmod(path, 0700) == 0))
+        return g_canonicalize_filename(path, NULL);
+    g_set_error(error, DOMGRP_ERROR, DOMGRP_ERROR_FILE, "%s cannot be made: %s", path,
+                g_strerror(errno));
+    return NULL;
+}
+
 static gboolean run_locked(const Options *options, gid_t group, GError **error)
 {
     g_autofree char *database = g_build_filename(options->state_dir, "domgrp.db", NULL);
+    g_autofree char *images = images_make(options, error);
+    if (images == NULL)
+        return FALSE;
     Journal *journal = journal_sqlite_new(database, error);
     if (journal == NULL)
         return FALSE;
@@ -96,7 +112,7 @@ static gboolean run_locked(const Options *options, gid_t group, GError **error)
         return FALSE;
     }
     ServerOptions server = {.path = options->socket, .group = group};
-    gboolean served = serve(host, journal, &server, error);
+    gboolean served = serve(host, journal, images, &server, error);
     host->ops->free(host);
     journal->ops->free(journal);
     return served;

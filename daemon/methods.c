@@ -2,9 +2,11 @@
 /* The method table, its handlers and the reference that is printed from it. */
 #include "methods.h"
 
+#include <limits.h>
 #include <string.h>
 
 #include "group-file.h"
+#include "map-file.h"
 #include "records.h"
 
 /* -- sessions -- */
@@ -105,8 +107,30 @@ static gboolean options_read(ApiCall *call, guint index, EngineOptions *ret_opti
         options.fallback = json_object_get_boolean_member_with_default(object, "fallback", FALSE);
         options.wait = json_object_get_boolean_member_with_default(object, "wait", FALSE);
         options.dry_run = json_object_get_boolean_member_with_default(object, "dry_run", FALSE);
+        options.ordered = json_object_get_boolean_member_with_default(object, "ordered", FALSE);
+        options.live = json_object_get_boolean_member_with_default(object, "live", FALSE);
+        options.fast = json_object_get_boolean_member_with_default(object, "fast", FALSE);
+        options.disks_reverted =
+            json_object_get_boolean_member_with_default(object, "disks_reverted", FALSE);
     }
     *ret_options = options;
+    return TRUE;
+}
+
+/* Likewise, with the path of an image that is parameter @index - 1. */
+static gboolean image_options_read(ApiCall *call, guint index, EngineOptions *ret_options,
+                                   GError **error)
+{
+    const char *path = api_call_string(call, index - 1);
+    if (!g_path_is_absolute(path) || strlen(path) >= PATH_MAX) {
+        g_set_error(error, DOMGRP_ERROR, DOMGRP_ERROR_VALUE,
+                    "the path of an image is to be absolute and shorter than %d bytes: %.80s",
+                    PATH_MAX, path);
+        return FALSE;
+    }
+    if (!options_read(call, index, ret_options, error))
+        return FALSE;
+    ret_options->path = path;
     return TRUE;
 }
 
@@ -225,6 +249,59 @@ static JsonNode *group_join(ApiCall *call, Api *api, GError **error)
                                       api_call_string(call, 1), &options, error));
 }
 
+/* -- groups: images -- */
+
+static JsonNode *operate_image(ApiCall *call, Api *api, OperationKind kind, GError **error)
+{
+    EngineOptions options;
+    if (!image_options_read(call, 2, &options, error))
+        return NULL;
+    return task_reference(
+        engine_operate(api_engine(api), kind, api_call_string(call, 0), &options, error));
+}
+
+static JsonNode *group_save(ApiCall *call, Api *api, GError **error)
+{
+    return operate_image(call, api, OPERATION_SAVE, error);
+}
+
+static JsonNode *group_checkpoint(ApiCall *call, Api *api, GError **error)
+{
+    return operate_image(call, api, OPERATION_CHECKPOINT, error);
+}
+
+static JsonNode *group_suspend(ApiCall *call, Api *api, GError **error)
+{
+    return operate(call, api, OPERATION_SUSPEND, error);
+}
+
+static JsonNode *group_resume(ApiCall *call, Api *api, GError **error)
+{
+    return operate(call, api, OPERATION_RESUME, error);
+}
+
+/* The map among the options, which are parameter @index; NULL if there is none. */
+static gboolean map_read(ApiCall *call, guint index, DomgrpMap **ret_map, GError **error)
+{
+    JsonNode *node = api_call_param(call, index);
+    const char *text =
+        node == NULL
+            ? NULL
+            : json_object_get_string_member_with_default(json_node_get_object(node), "map", NULL);
+    *ret_map = text == NULL ? NULL : map_file_parse(text, strlen(text), "the map", error);
+    return text == NULL || *ret_map != NULL;
+}
+
+static JsonNode *group_restore(ApiCall *call, Api *api, GError **error)
+{
+    EngineOptions options;
+    g_autoptr(DomgrpMap) map = NULL;
+    if (!image_options_read(call, 1, &options, error) || !map_read(call, 1, &map, error))
+        return NULL;
+    options.map = map;
+    return task_reference(engine_restore(api_engine(api), &options, error));
+}
+
 /* -- tasks, events, the host -- */
 
 static JsonNode *task_get_all_records(ApiCall *call, Api *api, GError **error)
@@ -336,9 +413,46 @@ static const RpcField clean_option_fields[] = {
     {NULL},
 };
 
+#define ORDERED                                                                                    \
+    {                                                                                              \
+        "ordered", RPC_BOOLEAN, .optional = TRUE,                                                  \
+                                .help = "members stop in reverse order, not all at once"           \
+    }
+#define FAST                                                                                       \
+    {                                                                                              \
+        "fast", RPC_BOOLEAN, .optional = TRUE, .help = "little time rather than a small image"     \
+    }
+
+static const RpcField save_option_fields[] = {ORDERED, FAST, WAIT, DRY_RUN, {NULL}};
+
+static const RpcField checkpoint_option_fields[] = {
+    {"live", RPC_BOOLEAN, .optional = TRUE,
+     .help = "most of the memory is saved while the group runs"},
+    ORDERED,
+    FAST,
+    WAIT,
+    DRY_RUN,
+    {NULL},
+};
+
+static const RpcField restore_option_fields[] = {
+    {"disks_reverted", RPC_BOOLEAN, .optional = TRUE,
+     .help = "the disks are again as they were when the image was made: it may be used once more"},
+    {"map", RPC_STRING, .optional = TRUE,
+     .help =
+         "text of a map file, domgrp-map(5): what a copy has in place of what the original has"},
+    WAIT,
+    DRY_RUN,
+    {NULL},
+};
+
 #define GROUP                                                                                      \
     {                                                                                              \
         "group", RPC_STRING, .help = "reference or name of a group"                                \
+    }
+#define PATH                                                                                       \
+    {                                                                                              \
+        "path", RPC_STRING, .help = "of the image, absolute, on the host"                          \
     }
 #define OPTIONS(table)                                                                             \
     {                                                                                              \
@@ -349,6 +463,12 @@ static const RpcField group_params[] = {GROUP, {NULL}};
 static const RpcField group_operate_params[] = {GROUP, OPTIONS(group_option_fields), {NULL}};
 static const RpcField operate_params[] = {GROUP, OPTIONS(operate_option_fields), {NULL}};
 static const RpcField clean_params[] = {GROUP, OPTIONS(clean_option_fields), {NULL}};
+
+static const RpcField suspend_params[] = {GROUP, OPTIONS(save_option_fields), {NULL}};
+static const RpcField save_params[] = {GROUP, PATH, OPTIONS(save_option_fields), {NULL}};
+static const RpcField checkpoint_params[] = {
+    GROUP, PATH, OPTIONS(checkpoint_option_fields), {NULL}};
+static const RpcField restore_params[] = {PATH, OPTIONS(restore_option_fields), {NULL}};
 
 static const RpcField create_params[] = {
     {"definition", RPC_OBJECT, .fields = definition_fields, .help = "what domgrp.cfg(5) says"},
@@ -415,6 +535,20 @@ static const Method methods[] = {
      "Moves a running domain into the group, for good.", group_join},
     {"Async.domain_group.destroy", RIGHT_OPERATE, group_operate_params, TASK,
      "Forgets a group that does not run.", group_destroy},
+    {"Async.domain_group.save", RIGHT_OPERATE, save_params, TASK,
+     "Writes the memory of all members, as it is in one moment, into one new file, and ends their\n"
+     "domains. If anything fails before the file is whole, they run on and there is no file.",
+     group_save},
+    {"Async.domain_group.checkpoint", RIGHT_OPERATE, checkpoint_params, TASK,
+     "Likewise, and lets the group run on.", group_checkpoint},
+    {"Async.domain_group.restore", RIGHT_OPERATE, restore_params, TASK,
+     "Builds the members of an image, all of them or none, and lets them run on from where they\n"
+     "stood. The group is the one that was saved, stopped, or is not known here.",
+     group_restore},
+    {"Async.domain_group.suspend", RIGHT_OPERATE, suspend_params, TASK,
+     "Saves the group into the daemon's own storage.", group_suspend},
+    {"Async.domain_group.resume", RIGHT_OPERATE, group_operate_params, TASK,
+     "Restores a group that was suspended, and removes its image.", group_resume},
 
     {"task.get_all_records", RIGHT_READ, no_params, "map of reference to record",
      "Describes the tasks that run and the last ones that ended.", task_get_all_records},

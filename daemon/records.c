@@ -106,6 +106,7 @@ static JsonNode *record_of_task_member(const OperationMember *member)
     json_object_set_string_member(record, "ready", text_of(member->ready));
     json_object_set_string_member(record, "seen", text_of(member->probing ? member->seen : NULL));
     json_object_set_string_member(record, "needs", text_of(member->probing ? NULL : member->seen));
+    json_object_set_int_member(record, "still_us", member->still_us);
     json_object_set_string_member(record, "error",
                                   member->error == NULL ? "" : member->error->message);
     return record_node(record);
@@ -160,6 +161,20 @@ static JsonObject *task_result(const OperationInfo *info)
     return result;
 }
 
+/* Empty for a task that works on none. */
+static JsonObject *task_image(const OperationInfo *info)
+{
+    JsonObject *image = json_object_new();
+    if (info->image_path == NULL)
+        return image;
+    json_object_set_string_member(image, "path", info->image_path);
+    json_object_set_int_member(image, "memory_bytes", info->image.memory_bytes);
+    json_object_set_int_member(image, "total_bytes", info->image.total_bytes);
+    json_object_set_int_member(image, "file_bytes", info->image.file_bytes);
+    json_object_set_int_member(image, "cut_us", info->cut_us);
+    return image;
+}
+
 /* In the Xen API's words; a task that waits for its turn is pending too. */
 static const char *task_status(const OperationInfo *info)
 {
@@ -207,6 +222,7 @@ JsonNode *record_of_task(const Operation *operation)
     json_object_set_double_member(record, "progress", info.progress);
     json_object_set_array_member(record, "error_info", task_error(info.error));
     json_object_set_array_member(record, "members", members);
+    json_object_set_object_member(record, "image", task_image(&info));
     json_object_set_object_member(record, "result", task_result(&info));
     return record_node(record);
 }

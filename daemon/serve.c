@@ -12,11 +12,13 @@ static gboolean on_signal(gpointer data)
     return G_SOURCE_CONTINUE;
 }
 
-gboolean serve(Host *host, Journal *journal, const ServerOptions *options, GError **error)
+gboolean serve(Host *host, Journal *journal, const char *images, const ServerOptions *options,
+               GError **error)
 {
     Api *api = api_new(host, journal, error);
     if (api == NULL)
         return FALSE;
+    engine_set_images(api_engine(api), images);
     Server *server = server_new(api, options, error);
     if (server == NULL) {
         api_free(api);

@@ -10,9 +10,11 @@ G_BEGIN_DECLS
 
 /*
  * Serves @host's groups at @options->path until SIGTERM or SIGINT, then ends
- * without touching a guest. FALSE if it could not begin.
+ * without touching a guest. Groups that are suspended are in @images, an
+ * absolute path. FALSE if it could not begin.
  */
-gboolean serve(Host *host, Journal *journal, const ServerOptions *options, GError **error);
+gboolean serve(Host *host, Journal *journal, const char *images, const ServerOptions *options,
+               GError **error);
 
 G_END_DECLS
 

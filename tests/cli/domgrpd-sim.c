@@ -77,7 +77,7 @@ int main(int argc, char **argv)
     setvbuf(stdin, NULL, _IONBF, 0);
     service_log_begin();
     g_unix_fd_add(0, G_IO_IN, on_line, loop);
-    gboolean served = serve(host, journal, &options, &error);
+    gboolean served = serve(host, journal, "/sim/images", &options, &error);
     if (!served)
         service_log(SERVICE_ERROR, "%s", error->message);
     g_source_destroy(&loop->source);
