@@ -75,7 +75,8 @@ static void begin_report(Job *job)
 {
     static const char *const requests[] = {"poweroff", "reboot", "halt", "suspend", NULL};
     Asked *asked = asked_find(job->host, job->text);
-    if (asked != NULL && !asked->ours && job->value != NULL && g_strv_contains(requests, job->value))
+    if (asked != NULL && !asked->ours && job->value != NULL &&
+        g_strv_contains(requests, job->value))
         asked->asked = TRUE;
 }
 
@@ -122,8 +123,8 @@ void asked_withdraw(HostXen *host, guint32 domid)
         if (id == XBT_NULL)
             return;
         char *value = xs_read(host->xs, id, path, NULL);
-        good = value != NULL && strcmp(value, "suspend") == 0 &&
-               xs_write(host->xs, id, path, "", 0);
+        good =
+            value != NULL && strcmp(value, "suspend") == 0 && xs_write(host->xs, id, path, "", 0);
         free(value);
         good = xs_transaction_end(host->xs, id, !good);
     } while (!good && errno == EAGAIN);

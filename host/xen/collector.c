@@ -6,10 +6,10 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-/* What is read at once: what a pipe holds. Before the first page it is less than the list of page
- * numbers that comes before it, so that no page is read with it. */
+/* What is read at once: what a pipe holds. Before the first page it is less than one, so that no
+ * page is taken with what comes before it. */
 #define READ_SIZE (1024 * 1024)
-#define READ_SIZE_BEFORE 4096
+#define READ_SIZE_BEFORE 1024
 
 /*
  * How long before the end of the first round a live stream stops. Its writer is ahead by what the
@@ -83,14 +83,15 @@ static gboolean release(Collector *collector)
 /* -- reading, without the lock -- */
 
 /* The stream's pipe has come to its end. */
-static gboolean stream_end(Collector *collector, CollectorStream *stream, gboolean whole, GError **error)
+static gboolean stream_end(Collector *collector, CollectorStream *stream, gboolean whole,
+                           GError **error)
 {
     return !whole || image_writer_end(collector->writer, stream->member, error);
 }
 
 /* TRUE with *@ret_bytes 0 at the end of the pipe. */
-static gboolean stream_read(Collector *collector, CollectorStream *stream, gsize size, gsize *ret_bytes,
-                            GError **error)
+static gboolean stream_read(Collector *collector, CollectorStream *stream, gsize size,
+                            gsize *ret_bytes, GError **error)
 {
     ssize_t n;
     do
@@ -128,8 +129,8 @@ static void stream_step(Collector *collector, CollectorStream *stream)
     gboolean good =
         stream_read(collector, stream, before ? READ_SIZE_BEFORE : READ_SIZE, &n, &error) &&
         (n > 0 || stream_end(collector, stream, whole, &error));
-    gboolean at_pages = good && before && n > 0 &&
-                        image_writer_at_pages(collector->writer, stream->member);
+    gboolean at_pages =
+        good && before && n > 0 && image_writer_at_pages(collector->writer, stream->member);
     g_mutex_unlock(&collector->writing);
     g_mutex_lock(&collector->lock);
 
@@ -270,7 +271,7 @@ void collector_free(Collector *collector)
 /* -- streams -- */
 
 static CollectorStream *stream_add(Collector *collector, guint member, int fd, StreamState state,
-                          guint64 stop_at)
+                                   guint64 stop_at)
 {
     CollectorStream *stream = g_new0(CollectorStream, 1);
 

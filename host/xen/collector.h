@@ -39,8 +39,7 @@ typedef struct {
 } CollectorEvents;
 
 /* A collector for @writer, whose file is @fd; both are borrowed, as is @events. */
-Collector *collector_new(ImageWriter *writer, int fd, const CollectorEvents *events,
-                         gpointer data);
+Collector *collector_new(ImageWriter *writer, int fd, const CollectorEvents *events, gpointer data);
 /* Has it break off; returns at once. */
 void collector_stop(Collector *collector);
 /* Stops it, and waits for its thread. */
@@ -54,7 +53,8 @@ CollectorStream *collector_add_live(Collector *collector, guint member, int fd, 
 /* The guest of a live stream stands still: what is left waits to be taken. */
 void collector_hold(Collector *collector, CollectorStream *stream);
 void collector_take(Collector *collector, CollectorStream *stream);
-/* Nothing more is written into its pipe, and it is whole; else its end in the pipe breaks it off. */
+/* Nothing more is written into its pipe, and it is whole; else its end in the pipe breaks it off.
+ */
 void collector_whole(Collector *collector, CollectorStream *stream);
 StreamState collector_state(Collector *collector, const CollectorStream *stream);
 /* Why it broke off, a copy; NULL: it has not. */

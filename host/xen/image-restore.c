@@ -81,8 +81,7 @@ static gboolean open_run(Job *job, GError **error)
     if (!file_open(job->path, &opening->fd, error))
         return FALSE;
     opening->reader = image_reader_new(opening->fd, FALSE, NULL, error);
-    if (opening->reader != NULL &&
-        info_fill(job, image_reader_info(opening->reader), error))
+    if (opening->reader != NULL && info_fill(job, image_reader_info(opening->reader), error))
         return TRUE;
     g_prefix_error(error, "%s: ", job->path);
     return FALSE;
@@ -128,7 +127,7 @@ typedef struct {
     HostImage *image;
     guint member;
     int pipe[2];
-    gsize skip; /* what is left of xl's header and configuration, which libxl does not want */
+    gsize skip;      /* what is left of xl's header and configuration, which libxl does not want */
     gboolean closed; /* libxl reads no more */
     gboolean good;
     GError *error;
@@ -241,8 +240,7 @@ static gboolean restore_run(Job *job, GError **error)
     if (!feed_begin(&feed, job, error))
         return FALSE;
     xl_call_init(&feed.call);
-    feed.cancelled =
-        g_cancellable_connect(cancellable, G_CALLBACK(on_cancelled), &feed.call, NULL);
+    feed.cancelled = g_cancellable_connect(cancellable, G_CALLBACK(on_cancelled), &feed.call, NULL);
     Restore restore = {feed.pipe[0], &feed.call, feed_end, &feed};
     gboolean good = life_build(job, &restore, error);
     g_cancellable_disconnect(cancellable, feed.cancelled);

@@ -48,7 +48,7 @@ static gboolean on_settle(gpointer data)
 /* What the image is made of travels to the thread and back in this. */
 typedef struct {
     ImageSpec spec;
-    char *texts[4]; /* of the spec, and the path */
+    char *texts[4];     /* of the spec, and the path */
     GPtrArray *members; /* of HostConfig, their names, UUIDs and JSON only */
     ImageFile *file;
     ImageWriter *writer;
@@ -98,8 +98,7 @@ static gboolean create_run(Job *job, GError **error)
 
     if (!image_file_create(creation->texts[0], creation->spec.uuid, TRUE, &creation->file, error))
         return FALSE;
-    creation->writer =
-        image_writer_new(image_file_fd(creation->file), &creation->spec, error);
+    creation->writer = image_writer_new(image_file_fd(creation->file), &creation->spec, error);
     if (creation->writer == NULL)
         return FALSE;
     for (guint i = 0; i < creation->members->len; i++) {
@@ -128,8 +127,7 @@ static void image_begin(HostImage *image, Creation *creation)
     image->file = g_steal_pointer(&creation->file);
     image->writer = g_steal_pointer(&creation->writer);
     image->settle = source_new(image->host, on_settle, image);
-    image->collector =
-        collector_new(image->writer, image_file_fd(image->file), &events, image);
+    image->collector = collector_new(image->writer, image_file_fd(image->file), &events, image);
 }
 
 static void create_report(Job *job)
@@ -240,8 +238,8 @@ static void settle_suspend(Saving *saving)
 
 static void settle_save(Saving *saving)
 {
-    if (saving->ended && (saving->error != NULL || collector_state(saving->image->collector,
-                                                                   saving->stream) == STREAM_OVER))
+    if (saving->ended && (saving->error != NULL ||
+                          collector_state(saving->image->collector, saving->stream) == STREAM_OVER))
         answer_failed(saving);
 }
 
@@ -459,8 +457,7 @@ static gboolean snapshot_run(Job *job, GError **error)
     return collector_disks(job->image->collector, disks, error);
 }
 
-void image_snapshot(Host *base, HostImage *image, const char *command, HostDone done,
-                    gpointer data)
+void image_snapshot(Host *base, HostImage *image, const char *command, HostDone done, gpointer data)
 {
     Job *job = image_job(image, snapshot_run, job_report_done, data);
     job->callback.done = done;

@@ -180,8 +180,8 @@ void job_start(Job *job)
 static GThreadPool *pool_new(gint threads, GError **error)
 {
     g_autoptr(GError) local = NULL;
-    GThreadPool *pool = g_thread_pool_new_full(job_run, NULL, (GDestroyNotify)job_free, threads,
-                                               FALSE, &local);
+    GThreadPool *pool =
+        g_thread_pool_new_full(job_run, NULL, (GDestroyNotify)job_free, threads, FALSE, &local);
     if (pool == NULL)
         g_set_error(error, DOMGRP_ERROR, DOMGRP_ERROR_HOST, "no threads can be had: %s",
                     local->message);
