@@ -356,6 +356,21 @@ static gboolean gives_way(const Group *group, OperationKind kind, const EngineOp
     return TRUE;
 }
 
+/* One image is for one operation at a time: two would write, or use, the same. */
+static gboolean check_free(const Engine *engine, const char *path, GError **error)
+{
+    for (guint i = 0; i < engine->operations->len; i++) {
+        const Operation *operation = engine->operations->pdata[i];
+        if (operation_is_over(operation) || g_strcmp0(operation->image_path, path) != 0)
+            continue;
+        g_set_error(error, DOMGRP_ERROR, DOMGRP_ERROR_GROUP_BUSY,
+                    "%s is in use by the %s of %s (task %s): wait until it is done", path,
+                    kinds[operation->kind].name, operation->group_name, operation->uuid);
+        return FALSE;
+    }
+    return TRUE;
+}
+
 /* Whether it is said where the image is, or is to be. */
 static gboolean check_image(const Engine *engine, OperationKind kind, const EngineOptions *options,
                             GError **error)
@@ -368,7 +383,7 @@ static gboolean check_image(const Engine *engine, OperationKind kind, const Engi
     if (kind != OPERATION_SAVE && kind != OPERATION_CHECKPOINT && kind != OPERATION_RESTORE)
         return TRUE;
     if (options != NULL && options->path != NULL && g_path_is_absolute(options->path))
-        return TRUE;
+        return check_free(engine, options->path, error);
     g_set_error(error, DOMGRP_ERROR, DOMGRP_ERROR_VALUE,
                 "%s needs the absolute path of an image's file", kinds[kind].name);
     return FALSE;

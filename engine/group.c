@@ -28,6 +28,7 @@ MemberNode *member_new(Group *group, const HostConfig *config)
     member->no_reset_domid = HOST_DOMID_NONE;
     member->failed_domid = HOST_DOMID_NONE;
     member->suspend_domid = HOST_DOMID_NONE;
+    member->asked_domid = HOST_DOMID_NONE;
     member->needs = g_ptr_array_new();
     member->shown.domid = HOST_DOMID_NONE;
     if (config != NULL) {

@@ -105,6 +105,10 @@ StepResult image_step_create(Work *work, GError **error)
 /* From here on the next daemon knows whom it has to let go on. */
 StepResult image_step_mark(Work *work, GError **error)
 {
+    for (guint i = 0; i < work->group->members->len; i++) {
+        const MemberNode *member = work->group->members->pdata[i]; /* it may be late already */
+        member->node->suspended = member->suspend_domid == member->domain.domid;
+    }
     return group_store_suspends(work->group, error) ? STEP_DONE : STEP_FAILED;
 }
 
@@ -339,7 +343,9 @@ StepResult step_disown_saved(Work *work, GError **error)
 StepResult step_go_on(Work *work, GError **error)
 {
     const MemberNode *member = work->member;
-    work->runs = member_stands_still(member) && member->domain.domid == member->suspend_domid;
+    gboolean ours = !member->still_asked || (work->node != NULL && work->node->still_since != 0);
+    work->runs =
+        member_stands_still(member) && ours && member->domain.domid == member->suspend_domid;
     if (!work->runs)
         return STEP_DONE;
     host_of(work)->ops->domain_resume(host_of(work), member->domain.domid, member->shown.uuid,
@@ -354,7 +360,7 @@ StepResult step_go_on(Work *work, GError **error)
 StepResult step_went_on(Work *work, GError **error)
 {
     MemberNode *member = work->member;
-    if (member_stands_still(member) && member->domain.domid == member->suspend_domid) {
+    if (work->runs && member_stands_still(member)) {
         g_set_error(error, DOMGRP_ERROR, DOMGRP_ERROR_HOST,
                     "its guest still stands still although it was resumed");
         return STEP_FAILED;

@@ -304,10 +304,7 @@ static const Step steps_end_saved[] = {{step_destroy_saved, "destroying", AS_IT_
                                        {step_disown_saved, NULL, AS_IT_IS},
                                        {0}};
 /* The group goes on: from now on the image is older than its disks. */
-static const Step steps_mark_used[] = {{image_step_open, NULL, AS_IT_IS},
-                                       {image_step_use, NULL, AS_IT_IS},
-                                       {image_step_close, NULL, AS_IT_IS},
-                                       {0}};
+static const Step steps_mark_used[] = {{image_step_mark_used, NULL, AS_IT_IS}, {0}};
 static const Step steps_open[] = {
     {image_step_open, "reading the image", AS_IT_IS}, {restore_check, NULL, AS_IT_IS}, {0}};
 static const Step steps_restore_define[] = {{restore_define, NULL, AS_IT_IS},

@@ -101,6 +101,8 @@ struct MemberNode {
     gboolean owned;      /* as in the journal; with no owned_domid: its domain is being replaced */
     guint32 owned_domid; /* likewise */
     guint32 suspend_domid; /* likewise: the domain that we have asked to suspend */
+    guint32 asked_domid;   /* the domain that we have asked to end */
+    gboolean still_asked;  /* it stands still because somebody else had asked for that */
     gboolean owner_doubt;  /* a write of these failed: the journal may have it or not */
     HostDomain domain;     /* as domains() said last; domid is HOST_DOMID_NONE if it has none */
     HostDomain next;       /* the same while domains() is read */
@@ -383,6 +385,7 @@ StepResult image_step_abandon(Work *work, GError **error);
 StepResult image_step_settle(Work *work, GError **error);
 StepResult image_step_open(Work *work, GError **error);
 StepResult image_step_use(Work *work, GError **error);
+StepResult image_step_mark_used(Work *work, GError **error);
 StepResult image_step_give_up(Work *work, GError **error);
 StepResult image_step_discard(Work *work, GError **error);
 StepResult image_step_forget(Work *work, GError **error);

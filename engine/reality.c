@@ -110,6 +110,12 @@ static void count_failure(Group *group)
         group->failed = group->doubt = TRUE;
 }
 
+/* Somebody else has asked its guest for something. */
+static gboolean was_asked(const MemberNode *member)
+{
+    return member->domain.asked && member->asked_domid != member->domain.domid;
+}
+
 /* What the group says of a member that failed, once for each domain. */
 static void note_failure(MemberNode *member)
 {
@@ -131,9 +137,12 @@ static void note_failure(MemberNode *member)
 static gboolean member_apply(MemberNode *member)
 {
     guint32 before = member->domain.domid;
+    gboolean stood = member_stands_still(member) && before == member->next.domid;
     member->domain = member->next;
     member->next.domid = HOST_DOMID_NONE;
     guint32 domid = member->domain.domid;
+    if (!stood) /* what is asked of it while it stands still is not why it does */
+        member->still_asked = member_stands_still(member) && was_asked(member);
 
     if (domid != before && domid != HOST_DOMID_NONE && member->group->in_hypervisor) {
         member_place(member, NULL);
@@ -367,14 +376,14 @@ static gboolean is_being_saved(const MemberNode *member)
 static gboolean is_to_go_on(const MemberNode *member)
 {
     return member_stands_still(member) && member->domain.domid == member->suspend_domid &&
-           !member->domain.asked && !is_being_saved(member);
+           !member->still_asked && !is_being_saved(member);
 }
 
 static void member_forget_suspend(MemberNode *member)
 {
+    gboolean asked = member_stands_still(member) ? member->still_asked : was_asked(member);
     if (member->suspend_domid == HOST_DOMID_NONE || member->work != NULL ||
-        is_being_saved(member) ||
-        (member->domain.domid == member->suspend_domid && !member->domain.asked))
+        is_being_saved(member) || (member->domain.domid == member->suspend_domid && !asked))
         return;
     if (!member_store_suspend(member, HOST_DOMID_NONE, NULL))
         engine_retry(member->group->engine);

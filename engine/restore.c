@@ -9,6 +9,8 @@
 
 #include <string.h>
 
+#define MARK_TRIES 3
+
 static Host *host_of(const Work *work)
 {
     return work->engine->host;
@@ -44,6 +46,56 @@ static void opened(gpointer data, HostImage *image, const HostImageInfo *info, c
 StepResult image_step_open(Work *work, GError **error)
 {
     host_of(work)->ops->image_open(host_of(work), work->operation->image_path, opened, work);
+    return STEP_CALL;
+}
+
+/* Before the first one runs. */
+StepResult image_step_use(Work *work, GError **error)
+{
+    host_of(work)->ops->image_use(host_of(work), work->operation->image, work_done, work);
+    return STEP_CALL;
+}
+
+/* -- marking one that was written: the group goes on, and its disks move on with it -- */
+
+static void mark(Work *work);
+
+/* Nobody waits for it, and a person who believes it unused loses data: it is tried again. */
+static void marked(gpointer data, const GError *error)
+{
+    Work *work = data;
+    Operation *operation = work->operation;
+    Host *host = host_of(work);
+    if (operation->image != NULL)
+        host->ops->image_close(host, g_steal_pointer(&operation->image));
+    if (error != NULL && work->tries < MARK_TRIES)
+        mark(work);
+    else
+        work_called(work, error);
+}
+
+static void opened_to_mark(gpointer data, HostImage *image, const HostImageInfo *info,
+                           const GError *error)
+{
+    Work *work = data;
+    Host *host = host_of(work);
+    work->operation->image = image;
+    if (error != NULL)
+        marked(work, error);
+    else
+        host->ops->image_use(host, image, marked, work);
+}
+
+static void mark(Work *work)
+{
+    work->tries++;
+    host_of(work)->ops->image_open(host_of(work), work->operation->image_path, opened_to_mark,
+                                   work);
+}
+
+StepResult image_step_mark_used(Work *work, GError **error)
+{
+    mark(work);
     return STEP_CALL;
 }
 
@@ -409,13 +461,6 @@ StepResult restore_check_built(Work *work, GError **error)
         return STEP_FAILED;
     }
     return STEP_DONE;
-}
-
-/* Before the first one runs. */
-StepResult image_step_use(Work *work, GError **error)
-{
-    host_of(work)->ops->image_use(host_of(work), work->operation->image, work_done, work);
-    return STEP_CALL;
 }
 
 /*

@@ -220,6 +220,7 @@ StepResult step_ask(Work *work, GError **error)
         return STEP_DONE;
 
     work->takes_over = reboot && !work->ours && work->node->ordered;
+    member->asked_domid = work->domid;
     HostShutdown how = reboot && !work->takes_over ? HOST_SHUTDOWN_REBOOT : HOST_SHUTDOWN_POWEROFF;
     host_of(work)->ops->domain_shutdown(host_of(work), work->domid, member->shown.uuid, how,
                                         options->fallback, work_done, work);
@@ -455,6 +456,7 @@ StepResult step_retract(Work *work, GError **error)
     work_set_deadline(work,
                       (gint64)(seconds != 0 ? seconds : ENGINE_UNDO_TIMEOUT_S) * G_USEC_PER_SEC);
     work->retracting = TRUE;
+    member->asked_domid = work->domid;
     host_of(work)->ops->domain_shutdown(host_of(work), work->domid, member->shown.uuid,
                                         HOST_SHUTDOWN_POWEROFF, FALSE, retracted, work);
     return STEP_CALL;
@@ -520,6 +522,12 @@ StepResult group_step_unpause(Work *work, GError **error)
         return STEP_DONE;
     work->group->pause_doubt = TRUE;
     g_autoptr(GArray) domids = group_domids(work->group);
+    for (guint i = 0; i < work->group->members->len; i++) {
+        const MemberNode *member = work->group->members->pdata[i];
+        for (guint k = 0; k < domids->len && member_is_half_there(member); k++)
+            if (g_array_index(domids, guint32, k) == member->domain.domid)
+                g_array_remove_index(domids, k); /* it is not to run before it is built */
+    }
     host_of(work)->ops->group_unpause(host_of(work), work->group->id, domids->len,
                                       (const guint32 *)domids->data, work_done, work);
     return STEP_CALL;

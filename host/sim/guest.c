@@ -249,7 +249,9 @@ static void end_later(Sim *sim, const SimDomain *domain, HostReason reason, doub
 void sim_domain_end(Sim *sim, SimDomain *domain, HostReason reason)
 {
     gboolean suspended = domain->shutdown && domain->reason == HOST_REASON_SUSPEND;
-    if (domain->shutdown && !suspended)
+    if (reason == HOST_REASON_SUSPEND)
+        sim_domain_suspend(sim, domain);
+    if (reason == HOST_REASON_SUSPEND || (domain->shutdown && !suspended))
         return;
     if (suspended || sim_domain_paused(sim, domain)) {
         domain->wants_end = TRUE;
@@ -371,6 +373,12 @@ void sim_domain_suspend_later(Sim *sim, SimDomain *domain, double seconds)
 {
     domain->suspends++;
     come_later(sim, domain, run_suspending, HOST_REASON_SUSPEND, seconds);
+}
+
+void sim_domain_unsuspend(SimDomain *domain)
+{
+    domain->wants_suspend = FALSE;
+    domain->suspends = 0;
 }
 
 void sim_domain_wake(Sim *sim, SimDomain *domain)

@@ -249,6 +249,8 @@ static gboolean effect_suspend(Sim *sim, SimCall *call, GError **error)
         return FALSE;
     if (is_suspended(domain))
         return TRUE;
+    if (domain->wants_suspend)
+        sim_domain_unsuspend(domain);
     return domain->shutdown
                ? sim_fail(error, DOMGRP_ERROR_HOST, "%s has ended instead of suspending",
                           domain->config->name)
@@ -267,9 +269,11 @@ void sim_image_suspend(Host *host, HostImage *image, guint32 domid, const char *
     SimCall *call = image_call(host, "image_suspend", us, image, effect_suspend, done, data);
     call->domid = domid;
     g_strlcpy(call->uuid, uuid, sizeof call->uuid);
+    if (domain != NULL && domain->suspends > 0 && domain->xl_saves)
+        sim_fail(&call->error, DOMGRP_ERROR_HOST, "another toolstack saves it");
     if (call->error != NULL || domain == NULL || sim->dead)
         return;
-    domain->asked = FALSE;
+    domain->asked = domain->xl_saves = FALSE;
     if (!never)
         sim_domain_suspend_later(sim, domain, takes);
 }

@@ -50,6 +50,7 @@ typedef struct {
     HostReason wanted;
     gboolean wants_ready;          /* likewise for becoming ready */
     gboolean wants_suspend;        /* likewise for suspending */
+    gboolean xl_saves;             /* the last request to suspend was not image_suspend()'s */
     guint suspends;                /* how many requests to do so it has not followed */
     gboolean restored;             /* its memory is from an image ... */
     guint64 saved_disks;           /* ... and was saved when its disks were so */
@@ -202,6 +203,8 @@ void sim_monitor(Sim *sim, SimDomain *domain);
 void sim_domain_suspend(Sim *sim, SimDomain *domain);
 /* ... @seconds from now, whatever happens to the engine. */
 void sim_domain_suspend_later(Sim *sim, SimDomain *domain, double seconds);
+/* The request is taken back: its guest has not read it. */
+void sim_domain_unsuspend(SimDomain *domain);
 /* It goes on. */
 void sim_domain_wake(Sim *sim, SimDomain *domain);
 double sim_domain_number(const SimDomain *domain, const char *key, double otherwise);

@@ -268,7 +268,7 @@ void sim_trace(Sim *sim, SimWhat what, const SimDomain *domain)
         moment.lost = (domain->shutdown ? domain->reason == HOST_REASON_SUSPEND
                                         : domain->restored && !domain->began) &&
                       !sim_image_holds(sim, domain->config->uuid);
-    moment.asked = what == SIM_RESUMED && domain->asked;
+    moment.asked = what == SIM_RESUMED && domain->xl_saves;
     if (what == SIM_RUNS && domain->restored) {
         moment.old = domain->saved_disks != sim_disks(sim, domain->config->uuid);
         moment.unmarked = !sim_image_is_used(sim, domain);

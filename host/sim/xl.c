@@ -118,15 +118,17 @@ static void run_saved(Sim *sim, gpointer domid)
     SimDomain *domain = sim_domain_by_id(sim, GPOINTER_TO_UINT(domid));
     if (domain != NULL && domain->shutdown && domain->reason == HOST_REASON_SUSPEND)
         sim_domain_remove(sim, domain);
+    else if (domain != NULL)
+        sim_domain_unsuspend(domain);
 }
 
 gboolean sim_xl_save(Host *host, const char *name)
 {
     Sim *sim = sim_of(host);
     SimDomain *domain = sim_domain_by_name(sim, name);
-    if (domain == NULL || !domain->began || domain->shutdown)
+    if (domain == NULL || !domain->began || domain->shutdown || domain->suspends > 0)
         return FALSE;
-    domain->asked = TRUE;
+    domain->asked = domain->xl_saves = TRUE;
     sim_changed(sim);
     double takes = sim_domain_number(domain, "suspend_takes", 0.5);
     if (!sim_domain_flag(domain, "no_suspend"))

@@ -15,7 +15,8 @@ typedef struct {
     gboolean given_up; /* a destroy was asked for since it began */
     gboolean still;    /* it has begun and stands still with its memory, suspended */
     gboolean ready;
-    gboolean asked;         /* by the daemon */
+    gboolean asked; /* by the daemon */
+    gboolean asked_by_xl;
     gboolean by_daemon;     /* the daemon has destroyed its last domain */
     gboolean may_begin;     /* a guest has ended since the last one began, for no operation */
     gboolean ended_unasked; /* likewise, and nobody had asked it */
@@ -31,6 +32,8 @@ typedef struct {
     guint32 domid;
     gint64 at_us;
     gboolean by_daemon;
+    const char *operation; /* that began or ended; NULL: what happened to a guest */
+    const char *result;    /* NULL: it began */
 } Line;
 
 struct Checker {
@@ -275,8 +278,9 @@ static gboolean takes_back(const Group *group, const char *path)
     if (info.operation == NULL)
         return FALSE;
     operation_get_info(info.operation, &operation);
-    return operation.kind == OPERATION_DESTROY || (operation.policy == DOMGRP_POLICY_ROLLBACK &&
-                                                   g_strcmp0(operation.image_path, path) == 0);
+    return operation.kind == OPERATION_DESTROY || operation.kind == OPERATION_DELETE ||
+           (operation.policy == DOMGRP_POLICY_ROLLBACK &&
+            g_strcmp0(operation.image_path, path) == 0);
 }
 
 /* An image of memory that is nowhere else. */
@@ -328,7 +332,7 @@ static void note_built(Checker *checker, const SimMoment *moment, Guest *guest)
     guest->domid = moment->domid;
     guest->built_by_daemon = moment->by_daemon;
     guest->exists = TRUE;
-    guest->ready = guest->ended = guest->asked = FALSE;
+    guest->ready = guest->ended = guest->asked = guest->asked_by_xl = FALSE;
 }
 
 static void note(gpointer data, const SimMoment *moment)
@@ -353,6 +357,7 @@ static void note(gpointer data, const SimMoment *moment)
         break;
     case SIM_ASKED:
         guest->asked = guest->asked || moment->by_daemon;
+        guest->asked_by_xl = guest->asked_by_xl || !moment->by_daemon;
         if (moment->by_daemon && guest->runs)
             judge_end(checker, moment->name, "asked");
         break;
@@ -428,11 +433,26 @@ void checker_set_strict(Checker *checker, gboolean strict)
     checker->strict = strict;
 }
 
+static void note_operation(Checker *checker, const OperationInfo *info)
+{
+    Line line = {.at_us = checker->host->ops->now(checker->host),
+                 .operation = operation_kind_name(info->kind)};
+    gboolean seen = info->queued || g_hash_table_contains(checker->seen, info->uuid);
+    if (seen && info->ended_us == 0)
+        return;
+    if (info->ended_us != 0)
+        line.result =
+            info->error != NULL ? domgrp_error_name(domgrp_error_code(info->error)) : "done";
+    g_strlcpy(line.name, info->group_name, sizeof line.name);
+    g_array_append_val(checker->lines, line);
+}
+
 void checker_see(Checker *checker, const Operation *operation)
 {
     OperationInfo info;
     operation_get_info(operation, &info);
     judge_told(checker, &info);
+    note_operation(checker, &info);
     if (!info.queued)
         see(checker, info.uuid);
     for (guint i = 0; i < info.members->len && info.kind == OPERATION_DESTROY; i++)
@@ -462,6 +482,12 @@ char *checker_trace(const Checker *checker)
     GString *text = g_string_new(NULL);
     for (guint i = 0; i < checker->lines->len; i++) {
         const Line *line = &g_array_index(checker->lines, Line, i);
+        if (line->operation != NULL) {
+            g_string_append_printf(text, "%8.3f %s of %s: %s\n",
+                                   (double)line->at_us / G_USEC_PER_SEC, line->operation,
+                                   line->name, line->result != NULL ? line->result : "begins");
+            continue;
+        }
         g_string_append_printf(text, "%8.3f %s(%u) %s%s\n", (double)line->at_us / G_USEC_PER_SEC,
                                line->name, line->domid, host_sim_what_name(line->what),
                                line->by_daemon ? " by the daemon" : "");
@@ -640,7 +666,9 @@ static char *check_group(Checker *checker, const GroupInfo *info, GPtrArray *kep
         return g_strdup_printf("an operation of %s never ended", info->name);
     for (guint i = 0; i < info->members->len; i++) {
         const Member *member = info->members->pdata[i];
-        if (guest_of(checker, member->name)->still)
+        const Guest *guest = guest_of(checker, member->name);
+        /* What was asked may have been "xl save", and a new daemon cannot tell who asked. */
+        if (guest->still && !guest->asked && !guest->asked_by_xl)
             return g_strdup_printf("%s stands still", member->name);
     }
     if (info->state != expected)

@@ -36,21 +36,43 @@ static void happen_create(World *world)
     world_create(world, any(groups, 2), names, NULL);
 }
 
+static const char *const images[] = {"/a/1.grp", "/a/2.grp"};
+
+static gboolean is_in_use(World *world, const char *path)
+{
+    g_autoptr(GPtrArray) operations = engine_operations(world->engine);
+    for (guint i = 0; i < operations->len; i++) {
+        OperationInfo info;
+        operation_get_info(operations->pdata[i], &info);
+        if (info.ended_us == 0 && g_strcmp0(info.image_path, path) == 0)
+            return TRUE;
+    }
+    return FALSE;
+}
+
+/* What starts anew leaves its image behind, which a host that forgets the group cannot know. */
+static void lose_images(World *world)
+{
+    for (guint i = 0; i < G_N_ELEMENTS(images); i++)
+        if (!is_in_use(world, images[i]))
+            host_sim_move_image(world->host, images[i], NULL);
+}
+
 static void happen_operate(World *world)
 {
     EngineOptions options = {.timeout_s = 5};
     OperationKind kind = (OperationKind)g_test_rand_int_range(OPERATION_START, OPERATION_JOIN);
+    if (kind == OPERATION_START)
+        lose_images(world);
     engine_operate(world->engine, kind, any(groups, 2), &options, NULL);
 }
-
-static const char *const images[] = {"/a/1.grp", "/a/2.grp"};
 
 static void happen_save(World *world)
 {
     static const OperationKind kinds[] = {OPERATION_SAVE, OPERATION_SUSPEND, OPERATION_RESUME,
                                           OPERATION_CHECKPOINT};
     EngineOptions options = {.path = any(images, 2), .ordered = g_test_rand_bit()};
-    if (g_test_rand_int_range(0, 3) == 0)
+    if (g_test_rand_int_range(0, 3) == 0 && !is_in_use(world, options.path))
         host_sim_move_image(world->host, options.path, NULL);
     engine_operate(world->engine, kinds[g_test_rand_int_range(0, 4)], any(groups, 2), &options,
                    NULL);
@@ -80,8 +102,10 @@ static void happen_join(World *world)
 
 static void happen_guest(World *world)
 {
-    sim_guest_end(world->host, any(members, 4),
-                  (HostReason)g_test_rand_int_range(HOST_REASON_POWEROFF, HOST_REASON_UNKNOWN));
+    HostReason reason =
+        (HostReason)g_test_rand_int_range(HOST_REASON_POWEROFF, HOST_REASON_UNKNOWN);
+    if (reason != HOST_REASON_SUSPEND) /* from which nobody would wake it */
+        sim_guest_end(world->host, any(members, 4), reason);
 }
 
 static void happen_xl(World *world)
@@ -92,6 +116,7 @@ static void happen_xl(World *world)
         sim_xl_save(world->host, name);
         break;
     case 0:
+        lose_images(world);
         sim_xl_create(world->host, file_of(world, name), NULL);
         break;
     case 1:
