@@ -132,6 +132,8 @@ static gboolean sim_operations(Journal *base, guint limit, GPtrArray **ret_opera
 
 static const char *describe_owner(const JournalOwner *owner)
 {
+    if (owner->suspend_domid != HOST_DOMID_NONE)
+        return "guests are to suspend";
     if (owner->domid == HOST_DOMID_NONE)
         return owner->ours ? "a domain is being built" : "no domain is ours";
     return owner->ours ? "a domain is ours" : "a domain is being ended";
@@ -143,6 +145,10 @@ static const char *describe_operation(const JournalOperation *operation)
         return "an operation has ended";
     if (!operation->began)
         return "an operation waits";
+    if (g_strcmp0(operation->stage, "committed") == 0)
+        return "an image is complete, or used";
+    if (g_strcmp0(operation->stage, "defines") == 0)
+        return "a group is of this restore";
     return operation->undoing ? "an operation is being undone" : "an operation begins";
 }
 
@@ -151,7 +157,9 @@ static const char *describe_entry(const Entry *entry)
     if (entry->operation != NULL)
         return describe_operation(entry->operation);
     if (entry->group != NULL)
-        return "a group";
+        return entry->group->image_uuid[0] == '\0' ? "a group"
+               : entry->group->image_old           ? "a group has left its image"
+                                                   : "a group is in an image";
     return entry->owners != NULL ? describe_owner(&g_array_index(entry->owners, JournalOwner, 0))
                                  : "a group is gone";
 }

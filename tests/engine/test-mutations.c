@@ -56,6 +56,10 @@ static const struct {
     {"no domain is ours", FALSE, TRUE}, /* likewise, the intent to end it */
     /* It matters when all was done before undoing began: policy.script has that. */
     {"an operation is being undone", TRUE, TRUE},
+    /* The group is there without it, as if a create had been cut off by a death: it stays. */
+    {"a group is of this restore", FALSE, TRUE},
+    /* The intent to build comes next, and nothing runs before that is written, too. */
+    {"a group has left its image", FALSE, TRUE},
 };
 
 static gboolean is_harmless(const char *noted, gboolean swapped)
