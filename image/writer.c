@@ -18,7 +18,7 @@
 #define PIECE_FULL (128 * 1024)   /* bytes of a piece before it goes out */
 #define BYTES_AT_ONCE (64 * 1024) /* that are not pages, into a piece */
 #define WINDOW (256 * 1024)       /* bytes summed, then parsed, while they are in the cache */
-#define BATCH_PAGES 1024u
+#define BATCH_PAGES 512u
 
 typedef struct {
     guint number;
