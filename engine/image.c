@@ -20,12 +20,22 @@ static Host *host_of(const Work *work)
 
 /* -- progress -- */
 
-static gboolean has_moved(Operation *operation)
+/* An image that is opened again, to be marked, begins with nothing. */
+HostImageProgress operation_image_progress(const Operation *operation)
 {
     Host *host = operation->engine->host;
-    HostImageProgress before = operation->progress;
+    HostImageProgress now = {0}, last = operation->progress;
     if (operation->image != NULL)
-        host->ops->image_progress(host, operation->image, &operation->progress);
+        host->ops->image_progress(host, operation->image, &now);
+    return (HostImageProgress){.memory_bytes = MAX(now.memory_bytes, last.memory_bytes),
+                               .total_bytes = MAX(now.total_bytes, last.total_bytes),
+                               .file_bytes = MAX(now.file_bytes, last.file_bytes)};
+}
+
+static gboolean has_moved(Operation *operation)
+{
+    HostImageProgress before = operation->progress;
+    operation->progress = operation_image_progress(operation);
     return before.memory_bytes != operation->progress.memory_bytes ||
            before.total_bytes != operation->progress.total_bytes ||
            before.file_bytes != operation->progress.file_bytes;

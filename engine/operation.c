@@ -255,8 +255,10 @@ void operation_end(Operation *operation)
     }
     if (!operation->queued)
         forget_intents(operation);
-    if (operation->image != NULL)
+    if (operation->image != NULL) {
+        operation->progress = operation_image_progress(operation);
         engine->host->ops->image_close(engine->host, g_steal_pointer(&operation->image));
+    }
     if (operation->progress_timer != 0)
         engine->host->ops->timer_cancel(engine->host, operation->progress_timer);
     operation->progress_timer = 0;
@@ -711,12 +713,9 @@ void operation_get_info(const Operation *operation, OperationInfo *ret_info)
         .members = operation->members,
         .pause = operation->pause,
         .image_path = operation->image_path,
-        .image = operation->progress,
+        .image = operation_image_progress(operation),
         .cut_us = operation->last_still - operation->first_still,
     };
-    Host *host = operation->engine->host;
-    if (operation->image != NULL)
-        host->ops->image_progress(host, operation->image, &info.image);
     memcpy(info.uuid, operation->uuid, sizeof info.uuid);
     memcpy(info.group_uuid, operation->group_uuid, sizeof info.group_uuid);
     for (guint i = 0; i < operation->members->len; i++) {

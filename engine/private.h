@@ -570,6 +570,7 @@ OperationKind operation_kind_lookup(const char *name); /* OPERATION_KIND_COUNT: 
  * still cannot be. */
 gboolean operations_close(Engine *engine, const char *group_uuid, GError **error);
 /* Looks how far its image has come, every now and then. */
+HostImageProgress operation_image_progress(const Operation *operation);
 void operation_watch_image(Operation *operation);
 /* What makes a new group of @name and @uuid impossible. */
 gboolean engine_check_new(Engine *engine, const char *name, const char *uuid, guint n_members,
