@@ -81,16 +81,20 @@ static void running_print(const Cli *cli, const char *verb, const DomgrpTask *ta
            n == 1 ? "runs" : "run");
 }
 
-static void stopped_print(const Cli *cli, const char *verb, const DomgrpTask *task)
-{
-    guint n = members_done(task);
-    printf("%s %s: %u member%s %s stopped\n", verb, task->group_name, n, plural(n),
-           n == 1 ? "is" : "are");
-}
-
 static void group_print(const Cli *cli, const char *verb, const DomgrpTask *task)
 {
     printf("%s %s\n", verb, task->group_name);
+}
+
+static void stopped_print(const Cli *cli, const char *verb, const DomgrpTask *task)
+{
+    guint n = members_done(task);
+    if (task->n_members == 0) { /* it was suspended */
+        group_print(cli, verb, task);
+        return;
+    }
+    printf("%s %s: %u member%s %s stopped\n", verb, task->group_name, n, plural(n),
+           n == 1 ? "is" : "are");
 }
 
 static void join_print(const Cli *cli, const char *verb, const DomgrpTask *task)

@@ -8,6 +8,7 @@
  *   hold, go                   time stands still, goes on
  *   run SECONDS                while it stands still: so long goes by
  *   memory MIB                 free memory
+ *   room MIB                   that images still find
  *   xl-create LINE;LINE...     a domain that xl makes
  *   xl-destroy NAME, crash NAME, ready NAME
  *   fail N                     the Nth call of the host from now on fails
@@ -32,6 +33,10 @@ static gboolean tell(SimLoop *loop, const char *verb, const char *rest)
         return host_sim_run_for(host, atoi(rest) * G_USEC_PER_SEC);
     if (strcmp(verb, "memory") == 0) {
         host_sim_set_memory(host, strtoull(rest, NULL, 10) * 1024);
+        return TRUE;
+    }
+    if (strcmp(verb, "room") == 0) {
+        host_sim_set_image_room(host, strtoull(rest, NULL, 10) * 1024);
         return TRUE;
     }
     if (strcmp(verb, "fail") == 0) {

@@ -9,6 +9,7 @@ Usage: run.py DOMGRP DOMGRPD_SIM FILE. Prints TAP, one line a command.
     TEXT            what it prints, standard error too; "~ REGEX" stands for a line that matches
     % COMMAND       likewise, on a terminal; TEXT is what its screen shows at the end
     ? STATUS        its exit status, 0 if not said
+    ! TEXT          of a command on a terminal: it is ended when this has been written to it
     @ LINE          told to the simulated host (domgrpd-sim.c)
     # ...           a comment
 
@@ -68,7 +69,7 @@ class Daemon:
 class Step:
     def __init__(self, kind, text):
         self.kind, self.text = kind, text  # "$", "%", "@" or "#" (a comment or an empty line)
-        self.wanted, self.status = [], 0
+        self.wanted, self.status, self.until = [], 0, None
 
 
 def read(path):
@@ -81,6 +82,8 @@ def read(path):
             steps.append(Step("#", line))
         elif line.startswith("? "):
             last.status = int(line[2:])
+        elif line.startswith("! "):
+            last.until = line[2:]
         else:
             last.wanted.append(line)
     for step in steps:
@@ -98,6 +101,8 @@ def write(path, steps):
             print(prefix + step.text, file=out)
             for line in step.wanted:
                 print(line, file=out)
+            if step.until:
+                print("!", step.until, file=out)
             if step.status:
                 print("?", step.status, file=out)
             print("\n" * step.empty, end="", file=out)
@@ -134,12 +139,12 @@ def screen(text):
     return rows
 
 
-def run_on_terminal(command, folder, environment):
+def run_on_terminal(command, until, folder, environment):
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
     process = subprocess.Popen(["sh", "-c", SHELL + command], cwd=folder,
                                env=dict(environment, TERM="xterm"), stdin=subprocess.DEVNULL,
-                               stdout=theirs, stderr=theirs)
+                               stdout=theirs, stderr=theirs, start_new_session=True)
     os.close(theirs)
     text = b""
     while True:
@@ -150,6 +155,8 @@ def run_on_terminal(command, folder, environment):
         if not chunk:
             break
         text += chunk
+        if until and until in text.decode(errors="ignore"):
+            os.killpg(process.pid, signal.SIGTERM)
     os.close(ours)
     return [mask(line) for line in screen(text.decode())], process.wait(60)
 
@@ -162,8 +169,10 @@ def run(command, folder, environment):
 
 
 def check(step, folder, environment, rewrite):
-    how = run if step.kind == "$" else run_on_terminal
-    lines, got = how(step.text, folder, environment)
+    if step.kind == "$":
+        lines, got = run(step.text, folder, environment)
+    else:
+        lines, got = run_on_terminal(step.text, step.until, folder, environment)
     good = (got == step.status and len(lines) == len(step.wanted) and
             all(map(line_matches, step.wanted, lines)))
     if not good and rewrite:
