@@ -327,8 +327,10 @@ StepResult step_save(Work *work, GError **error)
 static void note_gone_on(const Work *work)
 {
     OperationNode *node = work->node;
-    if (node != NULL && node->still_since != 0 && node->shown.still_us == 0)
-        node->shown.still_us = host_of(work)->ops->now(host_of(work)) - node->still_since;
+    if (node == NULL || node->still_since == 0 || node->gone_on)
+        return;
+    node->shown.still_us = host_of(work)->ops->now(host_of(work)) - node->still_since;
+    node->gone_on = TRUE;
 }
 
 /* Only the domain whose memory is in the image, and only as it was saved. */

@@ -721,6 +721,8 @@ void operation_get_info(const Operation *operation, OperationInfo *ret_info)
     for (guint i = 0; i < operation->members->len; i++) {
         OperationNode *node = node_of(operation, i);
         node->shown.doing = node->work != NULL ? work_doing(node->work) : NULL;
+        if (node->still_since != 0 && !operation_is_over(operation) && !node->gone_on)
+            node->shown.still_us = host->ops->now(host) - node->still_since;
         node->shown.seen = node->work != NULL ? work_seen(node->work) : NULL;
         node->shown.probing = node->work != NULL && node->work->waits_for == NULL;
     }

@@ -417,6 +417,7 @@ struct OperationNode {
     gboolean spared;                   /* it ran already: undoing leaves it alone */
     gboolean suspended;                /* its guest was asked to suspend by this daemon */
     gint64 still_since;                /* when it stood still; 0: it has not */
+    gboolean gone_on;                  /* it does not any more */
     char saved_uuid[DOMGRP_UUID_TEXT]; /* what it is called in the image that it is restored from */
     gboolean was_ready;                /* as its probe found */
     gboolean touched;                  /* a phase that can be undone worked on it */
