@@ -15,8 +15,8 @@
 #include <unistd.h>
 #include <xxhash.h>
 
-#define PIECE_FULL (128 * 1024)   /* bytes of a piece before it goes out */
-#define BYTES_AT_ONCE (64 * 1024) /* that are not pages, into a piece */
+#define PIECE_FULL (64 * 1024)    /* bytes of a piece before it goes out */
+#define BYTES_AT_ONCE (32 * 1024) /* that are not pages, into a piece */
 #define WINDOW (256 * 1024)       /* bytes summed, then parsed, while they are in the cache */
 #define BATCH_PAGES 512u
 
@@ -443,13 +443,4 @@ void image_writer_progress(const ImageWriter *writer, guint64 *ret_in, guint64 *
 {
     *ret_in = __atomic_load_n(&writer->taken, __ATOMIC_RELAXED);
     *ret_out = output_written(&writer->output);
-}
-
-gsize image_writer_pages(const ImageWriter *writer, guint32 *ret_pages)
-{
-    gsize most;
-
-    pages_memory(writer->pages, &most);
-    *ret_pages = pages_count(writer->pages);
-    return most;
 }

@@ -9,7 +9,5 @@
 /* image_writer_new() that writes through a function. */
 ImageWriter *image_writer_new_to(OutputWrite write, gpointer data, const ImageSpec *spec,
                                  GError **error);
-/* Most bytes that the list of distinct pages ever had, and how many those are. */
-gsize image_writer_pages(const ImageWriter *writer, guint32 *ret_pages);
 
 #endif

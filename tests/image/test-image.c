@@ -2,6 +2,8 @@
 /* Images: what goes in comes out, byte for byte, and what is equal is stored once. */
 #include "streams.h"
 
+#include "pages.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
@@ -284,6 +286,31 @@ static void test_shared(void)
     g_assert_cmpuint(second->own_equal, ==, 1);
     g_assert_cmpuint(second->shared, ==, 4);
     close(fd);
+}
+
+/* The list of pages takes at most 64 bytes a page, however many there are and while it grows. */
+static void test_memory(void)
+{
+    enum { N = 300000 };
+    g_autoptr(GError) error = NULL;
+    g_autoptr(Pages) pages = pages_new(&error);
+    guint32 page[STREAM_PAGE / 4] = {0}, number;
+    guint16 owner;
+    gboolean new;
+    gsize most;
+
+    g_assert_no_error(error);
+    for (guint32 i = 1; i <= N; i++) {
+        page[i % G_N_ELEMENTS(page)] = i;
+        g_assert_true(pages_find(pages, (guint8 *)page, i % 1024, &number, &new, &owner, NULL));
+        g_assert_true(new &&number == i - 1 && owner == i % 1024);
+        g_assert_true(pages_find(pages, (guint8 *)page, 7, &number, &new, &owner, NULL));
+        g_assert_true(!new &&number == i - 1 && owner == i % 1024);
+        pages_memory(pages, &most);
+        if (i >= 4096)
+            g_assert_cmpuint(most, <=, 64 * (gsize)i);
+    }
+    g_assert_cmpuint(pages_count(pages), ==, N);
 }
 
 /* -- what is said of an image -- */
@@ -622,6 +649,7 @@ int main(int argc, char **argv)
     g_test_add_func("/image/foreign/random", test_random);
     g_test_add_func("/image/pages/equal", test_equal);
     g_test_add_func("/image/pages/shared", test_shared);
+    g_test_add_func("/image/pages/memory", test_memory);
     g_test_add_func("/image/info/all", test_info);
     g_test_add_func("/image/info/given-json", test_given_json);
     g_test_add_func("/image/info/xl-front", test_xl_front);
