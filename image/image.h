@@ -38,7 +38,8 @@ G_BEGIN_DECLS
 typedef struct {
     char uuid[DOMGRP_UUID_TEXT];
     char *name;
-    char *json;        /* libxl's configuration of the domain; "" if its stream has none */
+    char *json;        /* libxl's configuration of the domain; "" if its stream has none, or all
+                          together have more than 64 MiB */
     gsize front;       /* bytes of the stream before libxl's: xl's header and that configuration */
     guint64 bytes;     /* of its stream, xl's header included */
     guint64 pages;     /* that its stream has */

@@ -188,6 +188,9 @@ static gboolean all_there(const ImageReader *reader, GError **error)
 
 /* -- a member's configuration: what its stream begins with -- */
 
+#define FRONT_MAX (XL_HEADER + 5 + IMAGE_MAX_TEXT)
+#define JSON_ROOM (4 * IMAGE_MAX_TEXT) /* for those of all members */
+
 /* Appends the bytes that @piece begins with; FALSE where something else follows. */
 static gboolean take_front(const Buffer *piece, GByteArray *front)
 {
@@ -204,7 +207,7 @@ static gboolean take_front(const Buffer *piece, GByteArray *front)
     return TRUE;
 }
 
-static gboolean read_json(ImageReader *reader, guint number, GError **error)
+static gboolean read_json(ImageReader *reader, guint number, gsize *room, GError **error)
 {
     const MemberPlan *plan = g_ptr_array_index(reader->plans, number);
     ImageMember *member = g_ptr_array_index(reader->info->members, number);
@@ -212,7 +215,7 @@ static gboolean read_json(ImageReader *reader, guint number, GError **error)
     g_autofree char *json = NULL;
     gboolean more = TRUE;
 
-    for (guint i = 0; more && i < plan->pieces->len && front->len <= IMAGE_MAX_TEXT; i++) {
+    for (guint i = 0; more && i < plan->pieces->len && front->len <= FRONT_MAX; i++) {
         guint block = g_array_index(plan->pieces, guint, i);
         if (!input_read(&reader->input, &g_array_index(reader->input.blocks, Block, block),
                         &reader->piece, error))
@@ -223,7 +226,8 @@ static gboolean read_json(ImageReader *reader, guint number, GError **error)
                         (xl_header(front->data, &data) && front->len - XL_HEADER < data));
     }
     if (image_xl_front(front->data, front->len, &member->front, &json) && json != NULL &&
-        g_utf8_validate(json, -1, NULL)) {
+        g_utf8_validate(json, -1, NULL) && strlen(json) <= *room) {
+        *room -= strlen(json);
         g_free(member->json);
         member->json = g_steal_pointer(&json);
     }
@@ -272,10 +276,12 @@ static gboolean look_at_all(ImageReader *reader, gboolean damaged, GError **erro
 
 gboolean plan_image(ImageReader *reader, gboolean damaged, GError **error)
 {
+    gsize room = JSON_ROOM;
+
     if (!look_at_all(reader, damaged, error) || (!damaged && !all_there(reader, error)))
         return FALSE;
     for (guint i = 0; i < reader->plans->len; i++) {
-        if (!read_json(reader, i, damaged ? NULL : error) && !damaged)
+        if (!read_json(reader, i, &room, damaged ? NULL : error) && !damaged)
             return FALSE;
     }
     fill_info(reader);
