@@ -22,6 +22,11 @@ typedef struct {
     guint32 domid;
     HostConfig *config;
     HostPause pause;
+    HostImage *image;
+    gboolean used; /* of the image's info */
+    guint disks;
+    char *text;
+    char *json; /* of its only member */
 } Answer;
 
 static void take(Answer *answer, const GError *error)
@@ -55,6 +60,22 @@ static void on_paused(gpointer data, const HostPause *pause, const GError *error
     if (pause != NULL)
         ((Answer *)data)->pause = *pause;
     take(data, error);
+}
+
+static void on_opened(gpointer data, HostImage *image, const HostImageInfo *info,
+                      const GError *error)
+{
+    Answer *answer = data;
+    g_assert_cmpint(image == NULL, ==, error != NULL);
+    answer->image = image;
+    if (info != NULL) {
+        g_assert_cmpuint(info->members->len, ==, 1);
+        answer->used = info->used;
+        answer->disks = info->disks->len;
+        answer->text = g_strdup(info->text);
+        answer->json = g_strdup(((const HostConfig *)info->members->pdata[0])->json);
+    }
+    take(answer, error);
 }
 
 static void on_changed(gpointer data)
@@ -760,6 +781,233 @@ static void test_timers(void)
     g_assert_cmpint(host->ops->now(host) - began, >=, 30000);
 }
 
+/* -- images -- */
+
+#define IMAGE "c0c0c0c0-0000-4000-8000-000000000004"
+#define IMAGE_PATH "/tmp/contract.img"
+#define IMAGE_TEXT "a group, in the words of an engine"
+
+/* A guest that can answer. */
+static guint32 create_up(const HostConfig *config)
+{
+    static const DomgrpProbe ready = {
+        .kind = DOMGRP_PROBE_XENSTORE, .path = (char *)"data/ready", .value = (char *)"1"};
+    guint32 domid = create(config, DOMGRP_ID_NULL);
+    Answer answer;
+    unpause(config, domid);
+    if (contract->is_real) {
+        look(&ready, domid, config->uuid, LONG_US, &answer);
+        finish_well(&answer);
+    }
+    return domid;
+}
+
+static void begin_image(const HostConfig *config, Answer *answer)
+{
+    HostImageSpec spec = {.uuid = IMAGE,
+                          .path = IMAGE_PATH,
+                          .group_uuid = GROUP,
+                          .group_name = "contract",
+                          .text = IMAGE_TEXT,
+                          .n_members = 1,
+                          .members = &config};
+    *answer = (Answer){0};
+    host->ops->image_create(host, &spec, on_opened, answer);
+    finish(answer);
+}
+
+static HostImage *begin_image_well(const HostConfig *config)
+{
+    Answer answer;
+    begin_image(config, &answer);
+    g_assert_no_error(answer.error);
+    return answer.image;
+}
+
+static void suspend(HostImage *image, const HostConfig *config, guint32 domid)
+{
+    Answer answer = {0};
+    HostDomain domain;
+    host->ops->image_suspend(host, image, domid, config->uuid, FALSE, on_done, &answer);
+    finish_well(&answer);
+    g_assert_true(find_domain(config->uuid, &domain));
+    g_assert_true(domain.shutdown);
+    g_assert_cmpint(domain.reason, ==, HOST_REASON_SUSPEND);
+    g_assert_false(domain.asked); /* by anybody else */
+}
+
+static void save(HostImage *image, const HostConfig *config, guint32 domid)
+{
+    HostImageProgress progress;
+    Answer saved = {0};
+    Answer finished = {0};
+    host->ops->image_save(host, image, domid, config->uuid, on_done, &saved);
+    finish_well(&saved);
+    host->ops->image_progress(host, image, &progress);
+    g_assert_cmpuint(progress.memory_bytes, >, 0);
+    host->ops->image_finish(host, image, on_done, &finished);
+    finish_well(&finished);
+    host->ops->image_close(host, image);
+}
+
+/* Twice: what does not stand still is no error. */
+static void resume(const HostConfig *config, guint32 domid)
+{
+    HostDomain domain;
+    for (guint i = 0; i < 2; i++) {
+        Answer answer = {0};
+        host->ops->domain_resume(host, domid, config->uuid, on_done, &answer);
+        finish_well(&answer);
+        g_assert_true(find_domain(config->uuid, &domain));
+        g_assert_false(domain.shutdown || domain.asked);
+    }
+}
+
+static void snapshot(HostImage *image, const char *command, Answer *answer)
+{
+    *answer = (Answer){0};
+    host->ops->image_snapshot(host, image, command, on_done, answer);
+    finish(answer);
+}
+
+static void open_image(Answer *answer)
+{
+    *answer = (Answer){0};
+    host->ops->image_open(host, IMAGE_PATH, on_opened, answer);
+    finish(answer);
+}
+
+static void close_image(Answer *answer)
+{
+    host->ops->image_close(host, answer->image);
+    g_free(answer->text);
+    g_free(answer->json);
+}
+
+static void assert_no_image(void)
+{
+    Answer answer;
+    open_image(&answer);
+    g_assert_error(answer.error, DOMGRP_ERROR, DOMGRP_ERROR_FILE);
+    g_clear_error(&answer.error);
+}
+
+static void remove_image(const char *uuid)
+{
+    Answer answer = {0};
+    host->ops->image_remove(host, IMAGE_PATH, uuid, on_done, &answer);
+    finish_well(&answer);
+}
+
+/* A member comes back as it was, paused; only then the image is used. */
+static void restore(const HostConfig *config)
+{
+    HostRecord record = {.uuid = GROUP, .id = DOMGRP_ID_NULL, .name = "contract"};
+    HostDomain domain;
+    Answer image;
+    Answer restored = {0};
+    Answer used = {0};
+    open_image(&image);
+    g_assert_no_error(image.error);
+    g_assert_false(image.used);
+    g_assert_cmpuint(image.disks, ==, 1);
+    g_assert_cmpstr(image.text, ==, IMAGE_TEXT);
+    host->ops->image_restore(host, image.image, config->uuid, image.json, &record, on_created,
+                             &restored);
+    finish_well(&restored);
+    g_assert_true(find_domain(config->uuid, &domain));
+    g_assert_cmpuint(domain.domid, ==, restored.domid);
+    g_assert_true(domain.paused);
+    host->ops->image_use(host, image.image, on_done, &used);
+    finish_well(&used);
+    unpause(config, restored.domid);
+    close_image(&image);
+    destroy(config, restored.domid);
+    open_image(&image);
+    g_assert_true(image.used);
+    close_image(&image);
+}
+
+static void test_image(void)
+{
+    g_autoptr(HostConfig) config = read_config(NAME);
+    guint32 domid = create_up(config);
+    Answer answer;
+    HostImage *image = begin_image_well(config);
+    suspend(image, config, domid);
+    snapshot(image, "echo vg/snap-1", &answer);
+    g_assert_no_error(answer.error);
+    assert_no_image();
+    save(image, config, domid);
+    resume(config, domid);
+
+    begin_image(config, &answer);
+    g_assert_error(answer.error, DOMGRP_ERROR, DOMGRP_ERROR_FILE);
+    g_clear_error(&answer.error);
+    destroy(config, domid);
+    restore(config);
+    remove_image(OTHER);
+    open_image(&answer);
+    g_assert_no_error(answer.error);
+    close_image(&answer);
+    remove_image(IMAGE);
+    assert_no_image();
+    remove_image(IMAGE);
+}
+
+/* Whatever it had come to, no file is left, and the guest goes on. */
+static void test_image_given_up(void)
+{
+    g_autoptr(HostConfig) config = read_config(NAME);
+    guint32 domid = create_up(config);
+    Answer answer;
+    HostImage *image = begin_image_well(config);
+    suspend(image, config, domid);
+    snapshot(image, "echo it fails; exit 1", &answer);
+    g_assert_error(answer.error, DOMGRP_ERROR, DOMGRP_ERROR_SNAPSHOT);
+    g_clear_error(&answer.error);
+    host->ops->image_close(host, image);
+    resume(config, domid);
+    assert_no_image();
+    destroy(config, domid);
+}
+
+/* What runs on the image ends, once. */
+static void test_image_cancelled(void)
+{
+    g_autoptr(HostConfig) config = read_config(NAME);
+    guint32 domid = create_up(config);
+    HostImage *image = begin_image_well(config);
+    Answer answer = {0};
+    suspend(image, config, domid);
+    host->ops->image_save(host, image, domid, config->uuid, on_done, &answer);
+    host->ops->image_cancel(host, image);
+    finish(&answer);
+    g_assert_error(answer.error, DOMGRP_ERROR, DOMGRP_ERROR_CANCELLED);
+    g_clear_error(&answer.error);
+    host->ops->image_close(host, image);
+    resume(config, domid);
+    assert_no_image();
+    destroy(config, domid);
+}
+
+static void test_config_map(void)
+{
+    static const char *const disks[] = {"/no/such/disk=/another", NULL};
+    g_autoptr(HostConfig) config = read_config(NAME);
+    g_autoptr(HostConfig) mapped = NULL;
+    g_autoptr(GError) error = NULL;
+    HostConfigMap map = {.name = "contract-b", .uuid = OTHER};
+    g_assert_true(host->ops->config_map(host, config->json, &map, &mapped, NULL));
+    g_assert_cmpstr(mapped->name, ==, "contract-b");
+    g_assert_cmpstr(mapped->uuid, ==, OTHER);
+    g_assert_cmpuint(mapped->memory_kib, ==, config->memory_kib);
+    map.disks = disks;
+    HostConfig *refused = NULL;
+    g_assert_false(host->ops->config_map(host, config->json, &map, &refused, &error));
+    g_assert_error(error, DOMGRP_ERROR, DOMGRP_ERROR_VALUE);
+}
+
 void contract_add(const ContractHost *of)
 {
     contract = of;
@@ -789,6 +1037,10 @@ void contract_add(const ContractHost *of)
     g_test_add_func("/contract/pause", test_pause);
     g_test_add_func("/contract/records", test_records);
     g_test_add_func("/contract/soft-reset-refused", test_soft_reset_refused);
+    g_test_add_func("/contract/image", test_image);
+    g_test_add_func("/contract/image-given-up", test_image_given_up);
+    g_test_add_func("/contract/image-cancelled", test_image_cancelled);
+    g_test_add_func("/contract/config-map", test_config_map);
     g_test_add_func("/contract/probe", test_probe);
     g_test_add_func("/contract/probe-fails", test_probe_fails);
     if (contract->is_real) {

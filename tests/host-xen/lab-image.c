@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * Images on real Xen, by the host alone, in a dom0 without a domgrpd:
- *     lab-image save [--live] [--fast] [--keep] [--snapshot COMMAND] PATH DOMAIN...
- *     lab-image restore PATH
- *     lab-image remove PATH UUID
+ *     lab-image save [--live] [--fast] [--keep] [--snapshot COMMAND] [--freeze DOMAIN]
+ *                    [--cancel MS] PATH DOMAIN...
+ *     lab-image restore [--cancel MS] PATH
+ *     lab-image resume DOMAIN...
  * It prints how long each part took, in milliseconds, and on failure why; then all domains run on.
  */
 #include "host-xen.h"
@@ -15,13 +16,16 @@
 #define IMAGE "c0c0c0c0-0000-4000-8000-00000000000a"
 
 static gboolean live, fast, keep;
-static char *snapshot;
+static char *snapshot, *frozen;
+static int cancel_ms;
 
 static const GOptionEntry entries[] = {
     {"live", 0, 0, G_OPTION_ARG_NONE, &live, "Save most of the memory while guests run", NULL},
     {"fast", 0, 0, G_OPTION_ARG_NONE, &fast, "Little time rather than a small file", NULL},
     {"keep", 0, 0, G_OPTION_ARG_NONE, &keep, "Let the domains run on", NULL},
     {"snapshot", 0, 0, G_OPTION_ARG_STRING, &snapshot, "Run it while they stand still", "COMMAND"},
+    {"freeze", 0, 0, G_OPTION_ARG_STRING, &frozen, "Its guest cannot answer", "DOMAIN"},
+    {"cancel", 0, 0, G_OPTION_ARG_INT, &cancel_ms, "Break it off after that time", "MS"},
     {NULL},
 };
 
@@ -67,6 +71,11 @@ static void on_created(gpointer data, guint32 domid, const GError *error)
     take(domain->calls, error);
 }
 
+static void on_paused(gpointer data, const HostPause *pause, const GError *error)
+{
+    take(data, error);
+}
+
 static void on_configured(gpointer data, HostConfig *config, const GError *error)
 {
     Domain *domain = data;
@@ -85,6 +94,13 @@ static void on_opened(gpointer data, HostImage *image, const HostImageInfo *info
     if (info != NULL)
         begin_restore(calls, info);
     take(calls, error);
+}
+
+static void on_cancel(gpointer data)
+{
+    Calls *calls = data;
+    if (calls->image != NULL)
+        host->ops->image_cancel(host, calls->image);
 }
 
 /* Waits for all; FALSE if any failed. */
@@ -127,6 +143,41 @@ static gboolean for_all(Verb verb, const char *what)
         printf("%s: %s\n", what, calls.error->message);
     g_clear_error(&calls.error);
     return good;
+}
+
+static gboolean lookup(char **names, GError **error)
+{
+    char uuid[DOMGRP_UUID_TEXT];
+    guint32 domid;
+    for (; *names != NULL; names++) {
+        if (!host->ops->domain_lookup(host, *names, &domid, uuid, error))
+            return FALSE;
+        domain_add(uuid, domid);
+    }
+    return TRUE;
+}
+
+/* A pause of a group of its own, which Xen does not show as one of the domain's. */
+static void freeze(gboolean on)
+{
+    static guint32 id;
+    static guint32 domid;
+    char uuid[DOMGRP_UUID_TEXT];
+    g_autoptr(GError) error = NULL;
+    Calls calls = {.open = 1};
+
+    if (frozen == NULL)
+        return;
+    if (on && host->ops->group_create(host, GROUP, &id, &error) &&
+        host->ops->domain_lookup(host, frozen, &domid, uuid, &error))
+        host->ops->group_join(host, id, domid, uuid, &error);
+    g_assert_no_error(error);
+    if (on)
+        host->ops->group_pause(host, id, 1, &domid, on_paused, &calls);
+    else
+        host->ops->group_unpause(host, id, 1, &domid, on_done, &calls);
+    settle(&calls, on ? "freeze" : "thaw");
+    g_assert_no_error(calls.error);
 }
 
 /* -- save -- */
@@ -193,14 +244,11 @@ static gboolean save_memory(Calls *calls)
 static gboolean save(const char *path, char **names)
 {
     Calls calls = {0};
-    char uuid[DOMGRP_UUID_TEXT];
-    guint32 domid;
-    for (; *names != NULL; names++) {
-        if (!host->ops->domain_lookup(host, *names, &domid, uuid, &calls.error))
-            break;
-        domain_add(uuid, domid);
-    }
-    gboolean good = calls.error == NULL && save_create(&calls, path) && save_suspend(&calls);
+    gboolean good = lookup(names, &calls.error) && save_create(&calls, path);
+    freeze(TRUE);
+    if (cancel_ms > 0)
+        host->ops->timer_add(host, cancel_ms * 1000, on_cancel, &calls);
+    good = good && save_suspend(&calls);
     gint64 still_us = calls.first_us;
     good = good && save_memory(&calls);
     if (!good)
@@ -208,6 +256,8 @@ static gboolean save(const char *path, char **names)
                calls.error->message);
     if (calls.image != NULL)
         host->ops->image_close(host, calls.image);
+    calls.image = NULL;
+    freeze(FALSE);
     if (good && !keep)
         return for_all(host->ops->domain_destroy, "destroy");
     for_all(host->ops->domain_resume, "resume");
@@ -237,6 +287,8 @@ static gboolean restore(const char *path)
 {
     Calls calls = {.open = 1};
     host->ops->image_open(host, path, on_opened, &calls);
+    if (cancel_ms > 0)
+        host->ops->timer_add(host, cancel_ms * 1000, on_cancel, &calls);
     gboolean good = settle(&calls, "restore");
     if (good) {
         calls.open++;
@@ -257,24 +309,26 @@ static gboolean restore(const char *path)
     return FALSE;
 }
 
-/* -- remove -- */
+/* -- resume -- */
 
-static gboolean remove_image(const char *path, const char *uuid)
+static gboolean resume(char **names)
 {
-    Calls calls = {.open = 1};
-    host->ops->image_remove(host, path, uuid, on_done, &calls);
-    return settle(&calls, "remove");
+    g_autoptr(GError) error = NULL;
+    if (lookup(names, &error))
+        return for_all(host->ops->domain_resume, "resume");
+    printf("failed: %s\n", error->message);
+    return FALSE;
 }
 
 int main(int argc, char **argv)
 {
-    g_autoptr(GOptionContext) options = g_option_context_new("save|restore|remove PATH ...");
+    g_autoptr(GOptionContext) options = g_option_context_new("save|restore|resume ...");
     g_autoptr(GError) error = NULL;
     gboolean good = FALSE;
 
     g_option_context_add_main_entries(options, entries, NULL);
     if (!g_option_context_parse(options, &argc, &argv, &error) || argc < 3)
-        g_error("%s", error != NULL ? error->message : "save|restore|remove PATH ...");
+        g_error("%s", error != NULL ? error->message : "save|restore|resume ...");
     setvbuf(stdout, NULL, _IOLBF, 0);
     domains = g_ptr_array_new();
     host = host_xen_new(NULL, &error);
@@ -285,8 +339,8 @@ int main(int argc, char **argv)
         good = save(argv[2], argv + 3);
     else if (strcmp(argv[1], "restore") == 0)
         good = restore(argv[2]);
-    else if (strcmp(argv[1], "remove") == 0 && argc == 4)
-        good = remove_image(argv[2], argv[3]);
+    else if (strcmp(argv[1], "resume") == 0)
+        good = resume(argv + 2);
     printf("total_ms=%" G_GINT64_FORMAT "\n", (host->ops->now(host) - began_us) / 1000);
     host->ops->free(host);
     return good ? 0 : 1;
