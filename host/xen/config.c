@@ -142,30 +142,13 @@ static gboolean map_name(libxl_domain_config *parsed, const HostConfigMap *map, 
 {
     libxl_uuid uuid;
 
-    if (map->uuid != NULL) {
-        if (libxl_uuid_from_string(&uuid, map->uuid) != 0) {
-            g_set_error(error, DOMGRP_ERROR, DOMGRP_ERROR_VALUE, "\"%s\" is no UUID", map->uuid);
-            return FALSE;
-        }
-        libxl_uuid_copy(NULL, &parsed->c_info.uuid, &uuid);
-    }
-    if (map->name != NULL) {
-        free(parsed->c_info.name);
-        parsed->c_info.name = strdup(map->name);
-    }
-    return TRUE;
-}
-
-static gboolean mac_parse(const char *text, libxl_mac *ret_mac)
-{
-    guint byte[6];
-    int end = 0;
-    if (sscanf(text, "%2x:%2x:%2x:%2x:%2x:%2x%n", &byte[0], &byte[1], &byte[2], &byte[3], &byte[4],
-               &byte[5], &end) != 6 ||
-        text[end] != '\0')
+    if (libxl_uuid_from_string(&uuid, map->uuid) != 0) {
+        g_set_error(error, DOMGRP_ERROR, DOMGRP_ERROR_VALUE, "\"%s\" is no UUID", map->uuid);
         return FALSE;
-    for (guint i = 0; i < 6; i++)
-        (*ret_mac)[i] = (uint8_t)byte[i];
+    }
+    libxl_uuid_copy(NULL, &parsed->c_info.uuid, &uuid);
+    free(parsed->c_info.name);
+    parsed->c_info.name = strdup(map->name);
     return TRUE;
 }
 
@@ -174,7 +157,7 @@ static gboolean map_macs(libxl_domain_config *parsed, const HostConfigMap *map, 
 {
     for (int i = 0; i < parsed->num_nics; i++)
         memset(parsed->nics[i].mac, 0, sizeof parsed->nics[i].mac);
-    for (int i = 0; map->macs != NULL && map->macs[i] != NULL; i++) {
+    for (int i = 0; map->macs[i] != NULL; i++) {
         if (i >= parsed->num_nics)
             g_set_error(error, DOMGRP_ERROR, DOMGRP_ERROR_VALUE,
                         "%s is the MAC address of interface %d, of which \"%s\" has only %d",
@@ -194,7 +177,7 @@ static gboolean map_macs(libxl_domain_config *parsed, const HostConfigMap *map, 
 static const char *map_target(const HostConfigMap *map, const char *target)
 {
     gsize length = strlen(target);
-    for (guint i = 0; map->disks != NULL && map->disks[i] != NULL; i++)
+    for (guint i = 0; map->disks[i] != NULL; i++)
         if (strncmp(map->disks[i], target, length) == 0 && map->disks[i][length] == '=')
             return map->disks[i] + length + 1;
     return NULL;
@@ -213,7 +196,7 @@ static gboolean names_disk(const libxl_domain_config *parsed, const char *entry)
 /* Two domains that write to one disk would destroy what is on it. */
 static gboolean map_disks(libxl_domain_config *parsed, const HostConfigMap *map, GError **error)
 {
-    for (guint i = 0; map->disks != NULL && map->disks[i] != NULL; i++) {
+    for (guint i = 0; map->disks[i] != NULL; i++) {
         if (names_disk(parsed, map->disks[i]))
             continue;
         g_set_error(error, DOMGRP_ERROR, DOMGRP_ERROR_VALUE,

@@ -993,11 +993,12 @@ static void test_image_cancelled(void)
 
 static void test_config_map(void)
 {
+    static const char *const none[] = {NULL};
     static const char *const disks[] = {"/no/such/disk=/another", NULL};
     g_autoptr(HostConfig) config = read_config(NAME);
     g_autoptr(HostConfig) mapped = NULL;
     g_autoptr(GError) error = NULL;
-    HostConfigMap map = {.name = "contract-b", .uuid = OTHER};
+    HostConfigMap map = {.name = "contract-b", .uuid = OTHER, .macs = none, .disks = none};
     g_assert_true(host->ops->config_map(host, config->json, &map, &mapped, NULL));
     g_assert_cmpstr(mapped->name, ==, "contract-b");
     g_assert_cmpstr(mapped->uuid, ==, OTHER);
