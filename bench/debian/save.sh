@@ -38,15 +38,15 @@ save() {
 }
 
 boot redis /dev/vdb
-wait_for 600 ask_service 6379 "PING" "+PONG"
+wait_for 1800 ask_service 6379 "PING" "+PONG"
 ask_service 6379 "EVAL \"$fill\" 0" "done" || fail "redis does not take keys"
 ask_service 6379 "DBSIZE" ":$keys" || fail "redis has not all keys"
 save redis
 
 boot nginx /dev/vdc
-wait_for 600 ask_service 80 "GET / HTTP/1.0" "Welcome to nginx"
+wait_for 1800 ask_service 80 "GET / HTTP/1.0" "Welcome to nginx"
 save nginx
 
 boot exim /dev/vdd
-wait_for 600 ask_service 25 "QUIT" "^220 .* Exim"
+wait_for 1800 ask_service 25 "QUIT" "^220 .* Exim"
 save exim
