@@ -117,10 +117,10 @@
     X(SENDING,        RESTART_LOST, ALWAYS, HOME,           AFTER,  LOSE,         SILENCE)              \
     X(SWITCHING,      SENT,         ALWAYS, WAITING,        KEEP,   NOTHING,      END)                  \
     X(SWITCHING,      GONE,         ALWAYS, HOME,           AFTER,  RESUME,       HANG_UP)              \
-    X(SWITCHING,      LINK_LOST,    ALWAYS, ABORTED,        BEFORE, RESUME,       SILENCE)              \
-    X(SWITCHING,      TIMEOUT,      ALWAYS, ABORTED,        BEFORE, RESUME,       HANG_UP)              \
-    X(SWITCHING,      FAILED,       ALWAYS, ABORTED,        BEFORE, RESUME,       HANG_UP)              \
-    X(SWITCHING,      CANCEL,       ALWAYS, ABORTED,        BEFORE, RESUME,       HANG_UP)              \
+    X(SWITCHING,      LINK_LOST,    ALWAYS, HOME,           AFTER,  RESUME,       SILENCE)              \
+    X(SWITCHING,      TIMEOUT,      ALWAYS, HOME,           AFTER,  RESUME,       HANG_UP)              \
+    X(SWITCHING,      FAILED,       ALWAYS, HOME,           AFTER,  RESUME,       HANG_UP)              \
+    X(SWITCHING,      CANCEL,       ALWAYS, HOME,           AFTER,  RESUME,       HANG_UP)              \
     X(SWITCHING,      RESTART,      ALWAYS, ABORTED,        BEFORE, RESUME,       SILENCE)              \
     X(SWITCHING,      RESTART_LOST, ALWAYS, COMMITTED_LOST, BEFORE, NOTHING,      SILENCE)              \
     X(WAITING,        READY,        ALWAYS, COMMITTED,      BEFORE, NOTHING,      COMMIT)               \

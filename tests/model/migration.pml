@@ -16,7 +16,7 @@
  */
 #include "table.pml"
 
-#ifndef TRANSACTIONS
+#ifndef TRANSACTIONS /* LATE: messages may come again, later */
 #define TRANSACTIONS 2
 #endif
 
@@ -40,6 +40,7 @@ byte transaction[2];
 #define RUNS 2
 bool on[2];
 byte copy[4];       /* of each member on each host */
+bool copying;       /* the source's members are slowed down by the copying of their memory */
 #define all(h, what) (copy[2 * (h)] == what && copy[2 * (h) + 1] == what)
 #define some(h, what) (copy[2 * (h)] == what || copy[2 * (h) + 1] == what)
 
@@ -48,6 +49,7 @@ bool whole;
 bool open[2];
 chan to_source = [3] of { byte, byte };
 chan to_destination = [2] of { byte, byte };
+byte late, late_of; /* a copy of a message that was under way to the destination */
 
 
 /* -- what nobody sees: the judge -- */
@@ -59,8 +61,12 @@ bool lied;          /* --peer-is-off was said of a host that is on */
 bool blind;         /* --run-here was said of memory that is older than the group */
 bool calm, over;
 
-hidden byte r, e, t, i;
-hidden byte seen[ROWS];
+byte event[2];      /* what a daemon takes next; 0 but within one step of the search */
+hidden byte r, t, i;
+hidden byte seen[ROWS];   /* by this search */
+hidden byte only_ours = 1;   /* rules outside of the table, for seeded bugs: a message of another */
+hidden byte only_newest = 1; /* transaction does nothing; neither does one of an earlier connection, */
+hidden byte all_dropped = 1; /* nor what came after its end */
 
 #define idle(h) (up[h] && !starting[h] && row[h] == 0)
 #define row_for(h, event) row_at[((h) * STATES + state[h]) * EVENTS + (event)]
@@ -167,13 +173,21 @@ inline drain(h)
     fi
 }
 
+inline hang_up(h)
+{
+    if
+    :: all_dropped -> drain(h)
+    :: else
+    fi
+}
+
 inline send(h, message, which)
 {
     if
     :: message == M_HANG_UP ->
         whole = false;
         open[h] = false;
-        drain(h)
+        hang_up(h)
     :: message > M_HANG_UP && whole && h == SOURCE -> to_destination!message, which
     :: message > M_HANG_UP && whole && h == DESTINATION -> to_source!message, which
     :: else
@@ -209,10 +223,11 @@ inline acted(h)
     fi
 }
 
-inline begin(h, event)
+inline begin(h)
 {
-    row[h] = row_for(h, event);
-    printf("row %d of side %d\n", row[h], h);
+    row[h] = (event[h] < EVENTS -> row_for(h, event[h]) : 0);
+    event[h] = 0;
+    printf("side %d: row %d\n", h, row[h]);
     if
     :: row[h] != 0 ->
         seen[row[h]] = 1;
@@ -241,10 +256,12 @@ inline act(h)
         step[h] = 0
     :: step[h] < 2 && row_action[r] == A_RESUME ->
         let_run(h, step[h]);
+        copying = copying && h != SOURCE;
         step[h]++
     :: step[h] < 2 && row_action[r] == A_DESTROY ->
         give_up(h, row_event[r] == E_DISCARD_HERE);
         copy[2 * h + step[h]] = ABSENT;
+        copying = copying && h != SOURCE;
         step[h]++
     :: step[h] < 2 && row_action[r] == A_HOLD ->
         if
@@ -265,7 +282,9 @@ inline act(h)
     :: step[h] < 2 && row_action[r] == A_COLD_START ->
         cold_start(h);
         step[h] = 2
-    :: step[h] < 2 && row_action[r] == A_STOP_COPYING -> step[h] = 2
+    :: step[h] < 2 && row_action[r] == A_STOP_COPYING ->
+        copying = false;
+        step[h] = 2
     :: else
     fi;
     if
@@ -274,42 +293,46 @@ inline act(h)
     fi
 }
 
-/* -- events that both sides have -- */
+/* -- the daemons: an event, if one can come now; then its row -- */
+
+#define NO_EVENT EVENTS
 
 inline restart(h)
 {
     starting[h] = false;
     state[h] = record[h];
-    if
-    :: !this_boot[h] || (held(h) && some(h, ABSENT)) -> begin(h, E_RESTART_LOST)
-    :: else -> begin(h, E_RESTART)
-    fi
+    event[h] = (!this_boot[h] || (held(h) && some(h, ABSENT)) -> E_RESTART_LOST : E_RESTART)
 }
 
 inline link_lost(h)
 {
     open[h] = false;
-    drain(h);
-    begin(h, E_LINK_LOST)
+    hang_up(h);
+    event[h] = E_LINK_LOST
 }
 
-/* The peer can be asked for while a connection stands, so that a word is not needed; else it is believed. */
+/* Nobody is excused by a word that this side can see to be false: the peer is connected. */
 inline run_here(h)
 {
-    lied = lied || on[other(h)];
+    lied = lied || (on[other(h)] && !open[h]);
     blind = blind || (some(h, STILL) && !current[h]);
-    begin(h, E_RUN_HERE)
+    event[h] = E_RUN_HERE
 }
 
-inline connect(event)
+inline connect(what)
 {
     whole = true;
     open[SOURCE] = true;
     open[DESTINATION] = true;
-    begin(SOURCE, event)
+    event[SOURCE] = what
 }
 
-/* -- the daemons -- */
+/* A message that was not expected is a fault of the table. */
+inline take(h, message)
+{
+    event[h] = message - M_OFFER + E_OFFER;
+    assert(row_for(h, event[h]) != 0)
+}
 
 #define can_connect (!open[SOURCE] && !open[DESTINATION] && idle(DESTINATION))
 
@@ -317,64 +340,72 @@ proctype source()
 {
     do
     :: d_step { up[SOURCE] && row[SOURCE] != 0 -> act(SOURCE) }
-    :: d_step { up[SOURCE] && starting[SOURCE] -> restart(SOURCE) }
-    :: d_step { idle(SOURCE) && open[SOURCE] && !whole -> link_lost(SOURCE) }
-    :: d_step { idle(SOURCE) && nempty(to_source) ->
-           to_source?e, t;
-           assert(t == transaction[SOURCE]);
-           e = e - M_OFFER + E_OFFER;
-           assert(row_for(SOURCE, e) != 0);
-           begin(SOURCE, e) }
-    :: d_step { takes(SOURCE, E_CONNECTED) && can_connect -> connect(E_CONNECTED) }
-    :: d_step { !calm && takes(SOURCE, E_MIGRATE) && can_connect && all(SOURCE, RUNS) &&
-                transaction[SOURCE] < TRANSACTIONS ->
-           transaction[SOURCE]++;
-           cut = false;
-           connect(E_MIGRATE) }
-    :: d_step { takes(SOURCE, E_COPIED) -> begin(SOURCE, E_COPIED) }
+    :: d_step { idle(SOURCE) && state[SOURCE] == S_SENDING && !copying -> copying = true }
     :: d_step { idle(SOURCE) && state[SOURCE] == S_SWITCHING && copy[1] == RUNS -> copy[1] = STILL }
     :: d_step { idle(SOURCE) && state[SOURCE] == S_SWITCHING && copy[1] != RUNS && copy[0] == RUNS ->
            copy[0] = STILL }
-    :: d_step { takes(SOURCE, E_SENT) && all(SOURCE, STILL) -> cut = true; begin(SOURCE, E_SENT) }
-    :: d_step { !calm && takes(SOURCE, E_FAILED) -> begin(SOURCE, E_FAILED) }
-    :: d_step { !calm && takes(SOURCE, E_TIMEOUT) -> begin(SOURCE, E_TIMEOUT) }
-    :: d_step { !calm && takes(SOURCE, E_CANCEL) -> begin(SOURCE, E_CANCEL) }
-    :: d_step { !calm && takes(SOURCE, E_START) -> begin(SOURCE, E_START) }
-    :: d_step { !calm && takes(SOURCE, E_RUN_HERE) -> run_here(SOURCE) }
-    :: d_step { !calm && takes(SOURCE, E_DISCARD_HERE) -> begin(SOURCE, E_DISCARD_HERE) }
     :: over -> break
+    :: atomic {
+        if
+        :: d_step { up[SOURCE] && starting[SOURCE] -> restart(SOURCE) }
+        :: d_step { idle(SOURCE) && open[SOURCE] && !whole -> link_lost(SOURCE) }
+        :: d_step { idle(SOURCE) && nempty(to_source) ->
+               to_source?r, t;
+               assert(t == transaction[SOURCE]);
+               take(SOURCE, r) }
+        :: d_step { takes(SOURCE, E_CONNECTED) && can_connect -> connect(E_CONNECTED) }
+        :: d_step { !calm && takes(SOURCE, E_MIGRATE) && can_connect && all(SOURCE, RUNS) &&
+                    transaction[SOURCE] < TRANSACTIONS ->
+               transaction[SOURCE]++;
+               cut = false;
+               connect(E_MIGRATE) }
+        :: d_step { takes(SOURCE, E_COPIED) && copying -> event[SOURCE] = E_COPIED }
+        :: d_step { takes(SOURCE, E_SENT) && all(SOURCE, STILL) -> cut = true; event[SOURCE] = E_SENT }
+        :: d_step { !calm && takes(SOURCE, E_FAILED) -> event[SOURCE] = E_FAILED }
+        :: d_step { !calm && takes(SOURCE, E_TIMEOUT) -> event[SOURCE] = E_TIMEOUT }
+        :: d_step { !calm && takes(SOURCE, E_CANCEL) -> event[SOURCE] = E_CANCEL }
+        :: d_step { !calm && takes(SOURCE, E_START) -> event[SOURCE] = E_START }
+        :: d_step { !calm && takes(SOURCE, E_RUN_HERE) -> run_here(SOURCE) }
+        :: d_step { !calm && takes(SOURCE, E_DISCARD_HERE) -> event[SOURCE] = E_DISCARD_HERE }
+        fi;
+        d_step { begin(SOURCE) }
+    }
     od
 }
 
 /* A message of a transaction that is not on record is answered, and does nothing. */
 inline hear()
 {
+    to_destination?r, t;
     if
-    :: e == M_OFFER && state[DESTINATION] == D_NONE -> transaction[DESTINATION] = t
+    :: r == M_OFFER && state[DESTINATION] == D_NONE -> transaction[DESTINATION] = t
     :: else
     fi;
     if
-    :: t != transaction[DESTINATION] -> send(DESTINATION, M_GONE, t)
-    :: else ->
-        e = e - M_OFFER + E_OFFER;
-        assert(row_for(DESTINATION, e) != 0);
-        begin(DESTINATION, e)
+    :: t != transaction[DESTINATION] ->
+        send(DESTINATION, M_GONE, t);
+        event[DESTINATION] = NO_EVENT
+    :: else -> take(DESTINATION, r)
     fi
+}
+
+/* The same message again, out of a connection that has ended: its answer goes nowhere. */
+inline hear_late()
+{
+    event[DESTINATION] = late - M_OFFER + E_OFFER;
+    if
+    :: only_ours && late_of != transaction[DESTINATION] -> event[DESTINATION] = NO_EVENT
+    :: only_newest && late_of == transaction[DESTINATION] -> event[DESTINATION] = NO_EVENT
+    :: else
+    fi;
+    late = 0;
+    late_of = 0
 }
 
 proctype destination()
 {
     do
     :: d_step { up[DESTINATION] && row[DESTINATION] != 0 -> act(DESTINATION) }
-    :: d_step { up[DESTINATION] && starting[DESTINATION] -> restart(DESTINATION) }
-    :: d_step { idle(DESTINATION) && open[DESTINATION] && !whole -> link_lost(DESTINATION) }
-    :: d_step { idle(DESTINATION) && nempty(to_destination) &&
-                (state[DESTINATION] != D_RECEIVING || all(DESTINATION, STILL)) ->
-           to_destination?e, t;
-           hear() }
-    :: d_step { idle(DESTINATION) && to_destination?[M_OFFER, _] -> /* it cannot take the group */
-           to_destination?_, t;
-           send(DESTINATION, M_GONE, t) }
     :: d_step { idle(DESTINATION) && state[DESTINATION] == D_RECEIVING && copy[2] == ABSENT -> copy[2] = STILL }
     :: d_step { idle(DESTINATION) && state[DESTINATION] == D_RECEIVING && copy[2] != ABSENT && copy[3] == ABSENT ->
            copy[3] = STILL }
@@ -382,12 +413,33 @@ proctype destination()
            let_run(DESTINATION, 0) }
     :: d_step { idle(DESTINATION) && state[DESTINATION] == D_ACTIVATING && copy[2] != STILL && copy[3] == STILL ->
            let_run(DESTINATION, 1) }
-    :: d_step { takes(DESTINATION, E_ALL_RUN) && !some(DESTINATION, STILL) -> begin(DESTINATION, E_ALL_RUN) }
-    :: d_step { !calm && takes(DESTINATION, E_FAILED) -> begin(DESTINATION, E_FAILED) }
-    :: d_step { !calm && takes(DESTINATION, E_START) -> begin(DESTINATION, E_START) }
-    :: d_step { !calm && takes(DESTINATION, E_RUN_HERE) -> run_here(DESTINATION) }
-    :: d_step { !calm && takes(DESTINATION, E_DISCARD_HERE) -> begin(DESTINATION, E_DISCARD_HERE) }
+#ifdef LATE
+    :: d_step { !calm && late == 0 && nempty(to_destination) && !to_destination?[M_OFFER, _] &&
+                (transaction[SOURCE] < TRANSACTIONS || !only_newest) ->
+           to_destination?<late, late_of> }
+#endif
     :: over -> break
+    :: atomic {
+        if
+        :: d_step { up[DESTINATION] && starting[DESTINATION] -> restart(DESTINATION) }
+        :: d_step { idle(DESTINATION) && open[DESTINATION] && !whole -> link_lost(DESTINATION) }
+        :: d_step { idle(DESTINATION) && nempty(to_destination) &&
+                    (state[DESTINATION] != D_RECEIVING || all(DESTINATION, STILL)) -> hear() }
+        :: d_step { idle(DESTINATION) && to_destination?[M_OFFER, _] -> /* it cannot take the group */
+               to_destination?r, t;
+               send(DESTINATION, M_GONE, t);
+               event[DESTINATION] = NO_EVENT }
+#ifdef LATE
+        :: d_step { !calm && late != 0 && idle(DESTINATION) -> hear_late() }
+#endif
+        :: d_step { takes(DESTINATION, E_ALL_RUN) && !some(DESTINATION, STILL) -> event[DESTINATION] = E_ALL_RUN }
+        :: d_step { !calm && takes(DESTINATION, E_FAILED) -> event[DESTINATION] = E_FAILED }
+        :: d_step { !calm && takes(DESTINATION, E_START) -> event[DESTINATION] = E_START }
+        :: d_step { !calm && takes(DESTINATION, E_RUN_HERE) -> run_here(DESTINATION) }
+        :: d_step { !calm && takes(DESTINATION, E_DISCARD_HERE) -> event[DESTINATION] = E_DISCARD_HERE }
+        fi;
+        d_step { begin(DESTINATION) }
+    }
     od
 }
 
@@ -395,7 +447,7 @@ proctype destination()
 
 inline die(h)
 {
-    printf("death of side %d\n", h);
+    printf("side %d: dies\n", h);
     up[h] = false;
     starting[h] = false;
     row[h] = 0;
@@ -409,11 +461,12 @@ inline die(h)
 inline power_off(h)
 {
     die(h);
-    printf("power off at side %d\n", h);
+    printf("side %d: loses power\n", h);
     on[h] = false;
     this_boot[h] = false;
     copy[2 * h] = ABSENT;
     copy[2 * h + 1] = ABSENT;
+    copying = copying && h != SOURCE;
     if
     :: current[h] ->
         current[h] = false;
@@ -431,10 +484,8 @@ inline meddle(h)
     :: else -> copy[2 * h + 1] = ABSENT
     fi;
     give_up(h, true);
-    if
-    :: up[h] && !starting[h] -> begin(h, E_COPY_LOST)
-    :: else
-    fi
+    event[h] = (up[h] && !starting[h] -> E_COPY_LOST : NO_EVENT);
+    begin(h)
 }
 
 /* At rest: one owner, whose members all run or are all down with a reason, and nothing left elsewhere. */
@@ -447,7 +498,7 @@ inline judge()
         assert(all(other(i), ABSENT));
         assert(all(i, RUNS) || all(i, ABSENT));
         assert(all(i, RUNS) || ended || lied);
-        assert(!unreported)
+        assert(!unreported && !copying)
     fi
 }
 
@@ -462,11 +513,11 @@ proctype world()
     :: d_step { !on[DESTINATION] -> on[DESTINATION] = true }
     :: d_step { on[SOURCE] && !up[SOURCE] -> up[SOURCE] = true; starting[SOURCE] = true }
     :: d_step { on[DESTINATION] && !up[DESTINATION] -> up[DESTINATION] = true; starting[DESTINATION] = true }
-    :: d_step { !calm && whole -> printf("break\n"); whole = false }
+    :: d_step { !calm && whole -> printf("the connection breaks\n"); whole = false }
     :: d_step { !calm && held(SOURCE) && some(SOURCE, STILL) && row[SOURCE] == 0 -> meddle(SOURCE) }
     :: d_step { !calm && held(DESTINATION) && some(DESTINATION, STILL) && row[DESTINATION] == 0 ->
            meddle(DESTINATION) }
-    :: d_step { !calm -> printf("calm\n"); calm = true }
+    :: d_step { !calm -> printf("it is calm\n"); calm = true }
     :: d_step { calm && !over && is_settled && idle(SOURCE) && idle(DESTINATION) && open[SOURCE] == whole &&
                 open[DESTINATION] == whole && empty(to_source) && empty(to_destination) ->
            judge();
@@ -475,8 +526,17 @@ proctype world()
     od
 }
 
+#ifdef CHECKER
+c_code {
+\#include "bugs.h"
+}
+#endif
+
 init
 {
+#ifdef CHECKER
+    c_code { bugs_seed(); };
+#endif
     d_step {
         on[SOURCE] = true;
         on[DESTINATION] = true;
@@ -498,3 +558,6 @@ init
         run world()
     }
 }
+
+/* Once it is calm, all comes to rest: what that means is for judge(). */
+ltl settles { [] (calm -> <> over) }

@@ -45,6 +45,14 @@ class Table:
     def names(self, side):
         return [row[0] for row in self.states[side]]
 
+    def width(self):
+        return max(len(self.states[side]) for side in SIDES)
+
+    def place(self, side, state, event):
+        """Where the model looks for a row."""
+        index = SIDES.index(side) * self.width() + self.names(side).index(state)
+        return index * len(self.events) + self.events.index(event)
+
     def check(self):
         """What the C compiler cannot say of a table: each row makes sense on its side."""
         seen = set()
@@ -68,7 +76,7 @@ def promela(table):
     """Constants and arrays; row 0 means that there is no row."""
     out = ["/* Made from engine/migration-table.h by tests/model/table.py. */"]
     define = lambda prefix, names: out.extend(f"#define {prefix}{name} {i}" for i, name in enumerate(names))
-    width = max(len(table.states[side]) for side in SIDES)
+    width = table.width()
     for side in SIDES:
         define(side[0] + "_", table.names(side))
     define("E_", table.events)
@@ -80,14 +88,11 @@ def promela(table):
     index = lambda names, key: [0] + [names.index(row[key]) for row in table.rows] + [0] * SPARE
     at = [0] * (2 * width * len(table.events))
     for number, row in enumerate(table.rows, 1):
-        side = SIDES.index(row["side"])
-        state = table.names(row["side"]).index(row["state"])
-        at[(side * width + state) * len(table.events) + table.events.index(row["event"])] = number
+        at[table.place(row["side"], row["state"], row["event"])] = number
     held = [copies == "HELD" for side in SIDES for _, copies, _ in
             (table.states[side] + [["", "", ""]] * width)[:width]]
     arrays = {
         "row_at": at,
-        "row_side": [0] + [SIDES.index(row["side"]) for row in table.rows] + [0] * SPARE,
         "row_event": index(table.events, "event"),
         "row_guard": index(GUARDS, "guard"),
         "row_write": index(WRITES, "write"),
@@ -101,5 +106,64 @@ def promela(table):
     return "\n".join(out) + "\n"
 
 
+
+def markdown(head, rows):
+    return "\n".join(["| " + " | ".join(row) + " |" for row in [head, ["---"] * len(head)] + rows]) + "\n"
+
+
+def transitions(table, side):
+    """Rows of one side: what is done, in its order."""
+    rows = []
+    for row in table.rows:
+        if row["side"] != side:
+            continue
+        write = [] if row["write"] == "KEEP" else [f"**write {row['next']}**"]
+        action = [] if row["action"] == "NOTHING" else [row["action"].lower().replace("_", " ")]
+        message = {"SILENCE": [], "HANG_UP": ["hang up"]}.get(row["message"], [f"say {row['message']}"])
+        does = (action + write if row["write"] == "AFTER" else write + action) + message
+        event = row["event"] + (" (alone)" if row["guard"] == "ALONE" else "")
+        rows.append([row["state"], event, ", ".join(does) or "-", row["next"] if row["next"] != row["state"] else "="])
+    return markdown(["state", "event", "does", "next"], rows)
+
+
+def tables(table):
+    copies = {"FREE": "yes", "HELD": "yes, and holds", "NEVER": "no"}
+    made = {"actions": markdown(["action", "what it does"],
+                                [[name.lower().replace("_", " "), said] for name, said in table.actions if said]),
+            "events": markdown(["event", "what has happened"], table.local)}
+    for side in SIDES:
+        name = side.lower()
+        made[f"{name} states"] = markdown(["state", "written", "meaning"],
+                                          [[state, copies[kind], said] for state, kind, said in table.states[side]])
+        made[f"to {name}"] = markdown(["message", "says"], table.to[side])
+        made[f"{name} transitions"] = transitions(table, side)
+    return made
+
+
+def document(table, path, write):
+    """Compares the tables of a document, or puts them in; returns the exit status."""
+    with open(path) as file:
+        text = file.read()
+    made = tables(table)
+    new = re.sub(r"(<!-- table (.*?) -->\n).*?(?=<!-- end -->)",
+                 lambda found: found[1] + made.pop(found[2]), text, flags=re.S)
+    if write:
+        with open(path, "w") as file:
+            file.write(new)
+    print("1..2")
+    print("ok 1 - the tables are those of the code" if write or new == text else
+          "not ok 1 - the tables differ from the code: tests/model/table.py ... document ... -w writes them")
+    print("not ok 2 - missing: " + ", ".join(made) if made else "ok 2 - no table is missing")
+    return 1 if made or not (write or new == text) else 0
+
+
+def main():
+    table = Table(sys.argv[1])
+    if sys.argv[2] == "document":
+        return document(table, sys.argv[3], "-w" in sys.argv[4:])
+    print(promela(table), end="")
+    return 0
+
+
 if __name__ == "__main__":
-    print(promela(Table(sys.argv[1])), end="")
+    sys.exit(main())
