@@ -86,7 +86,7 @@
 #define MIGRATION_ACTIONS(X)                                                                            \
     X(NOTHING, "")                                                                                      \
     X(STOP_COPYING, "end pre-copy; members run on")                                                     \
-    X(RESUME, "let every copy that stands still run on, in forward order")                              \
+    X(RESUME, "let every copy that was suspended run on, in forward order")                             \
     X(HOLD, "pause the group")                                                                          \
     X(DESTROY, "destroy every copy")                                                                    \
     X(LOSE, "destroy what is left, report the group's memory as lost")                                  \
