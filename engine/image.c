@@ -292,10 +292,10 @@ StepResult step_stand(Work *work, GError **error)
 StepResult step_suspend(Work *work, GError **error)
 {
     const Operation *operation = work->operation;
+    gboolean live = operation->options.live && operation->kind == OPERATION_CHECKPOINT;
     work->node->suspended = TRUE;
     host_of(work)->ops->image_suspend(host_of(work), operation->image, work->domid,
-                                      work->member->shown.uuid, operation->options.live, work_done,
-                                      work);
+                                      work->member->shown.uuid, live, work_done, work);
     return STEP_CALL;
 }
 

@@ -261,6 +261,8 @@ static void halt(Operation *operation, gboolean stop)
     g_queue_clear(&operation->ready);
     if (stop && operation->image != NULL && !operation->committed)
         operation->engine->host->ops->image_cancel(operation->engine->host, operation->image);
+    if (stop && operation->work != NULL && operation->work->state == WORK_WATCH)
+        work_stop(operation->work);
     for (guint i = 0; i < operation->members->len; i++) {
         OperationNode *node = node_of(operation, i);
         if (node->work != NULL && stop)
