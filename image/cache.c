@@ -2,7 +2,7 @@
 /* Batches that were read last. */
 #include "cache.h"
 
-#define CACHE_BYTES (160u * 1024 * 1024)
+#define CACHE_BYTES (64u * 1024 * 1024)
 #define CACHE_SLOTS_MIN 4u
 #define CACHE_SLOTS_MAX 1024u
 

@@ -9,7 +9,7 @@
 
 #include <xxhash.h>
 
-#define GATHER (128 * 1024)
+#define GATHER (64 * 1024)
 #define DIRECT (32 * 1024) /* so many bytes are not gathered */
 
 typedef struct {

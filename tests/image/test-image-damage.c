@@ -260,6 +260,162 @@ static void test_one_broken(void)
     sample_clear(&sample);
 }
 
+/* -- images whose sums are right and whose contents are not -- */
+
+typedef enum {
+    FORGE_NOTHING,
+    FORGE_OPTIONAL, /* a part that nobody knows and nobody needs */
+    FORGE_UNKNOWN,  /* one that is needed */
+    FORGE_PAGE,
+    FORGE_CHAIN,
+    FORGE_OFFSET,
+    FORGE_PAGES,
+    FORGE_MEMBERS,
+    FORGE_LATE, /* a piece's place in its stream */
+} Forgery;
+
+typedef struct {
+    GByteArray *image;
+    GByteArray *entries;
+    ImageEnd end;
+    guint64 seed;
+    guint32 seq;
+} Forge;
+
+static void forge_block(Forge *forge, BlockHeader *header, const guint8 *payload)
+{
+    guint8 bytes[FORMAT_HEADER], entry_bytes[FORMAT_ENTRY];
+    BlockEntry entry = {.offset = forge->image->len,
+                        .first = header->first,
+                        .member = header->member,
+                        .count = header->count,
+                        .stored = header->stored,
+                        .type = header->type,
+                        .flags = header->flags};
+
+    header->seq = forge->seq++;
+    format_put_header(header, payload, forge->seed, bytes);
+    entry.sum = header->sum;
+    forge->end.sum = format_chain(forge->end.sum, header->sum);
+    format_put_entry(&entry, entry_bytes);
+    g_byte_array_append(forge->entries, entry_bytes, FORMAT_ENTRY);
+    g_byte_array_append(forge->image, bytes, FORMAT_HEADER);
+    g_byte_array_append(forge->image, payload, header->stored);
+}
+
+static void forge_extra(Forge *forge, Forgery forgery)
+{
+    BlockHeader header = {.type = forgery == FORGE_UNKNOWN ? 77 : BLOCK_OPTIONAL | 77,
+                          .member = FORMAT_NO_MEMBER,
+                          .raw = 4,
+                          .stored = 4};
+
+    if (forgery == FORGE_OPTIONAL || forgery == FORGE_UNKNOWN)
+        forge_block(forge, &header, (const guint8 *)"what");
+}
+
+static void forge_index(Forge *forge, Forgery forgery)
+{
+    g_autoptr(GByteArray) index = g_steal_pointer(&forge->entries);
+    BlockHeader header = {.type = BLOCK_INDEX,
+                          .member = FORMAT_NO_MEMBER,
+                          .raw = index->len,
+                          .stored = index->len,
+                          .count = index->len / FORMAT_ENTRY};
+    ImageEnd end = forge->end;
+    guint8 bytes[FORMAT_END];
+
+    end.entries = header.count;
+    end.index = forge->image->len;
+    end.sum ^= forgery == FORGE_CHAIN;
+    end.pages += forgery == FORGE_PAGES;
+    end.members += forgery == FORGE_MEMBERS;
+    index->data[2 * FORMAT_ENTRY] ^= forgery == FORGE_OFFSET;
+    forge->entries = g_byte_array_new();
+    forge_block(forge, &header, index->data);
+    format_put_end(&end, bytes);
+    header = (BlockHeader){
+        .type = BLOCK_END, .member = FORMAT_NO_MEMBER, .raw = FORMAT_END, .stored = FORMAT_END};
+    forge_block(forge, &header, bytes);
+    g_clear_pointer(&forge->entries, g_byte_array_unref);
+}
+
+/* The blocks of the sample, one of them altered, with sums and an index that agree with them. */
+static GByteArray *forge_image(const Sample *sample, Forgery forgery)
+{
+    g_autoptr(GArray) at = find_blocks(sample);
+    Forge forge = {.image = g_byte_array_new(), .entries = g_byte_array_new()};
+
+    forge.seed = forge.end.sum = format_seed(sample->bytes + 16);
+    g_byte_array_append(forge.image, sample->bytes, FORMAT_BLOCKS);
+    for (guint i = 0; i + 1 < at->len; i++) {
+        gsize offset = g_array_index(at, gsize, i);
+        guint8 *payload = sample->bytes + offset + FORMAT_HEADER;
+        BlockHeader header;
+        g_assert_true(format_header(sample->bytes + offset, forge.seed, &header));
+        if (header.type == BLOCK_INDEX || header.type == BLOCK_END)
+            continue;
+        forge.end.members += header.type == BLOCK_MEMBER;
+        forge.end.pages += header.type == BLOCK_PAGES ? header.count : 0;
+        payload[100] ^= header.type == BLOCK_PAGES && forgery == FORGE_PAGE;
+        header.first += header.type == BLOCK_PIECE && forgery == FORGE_LATE;
+        forge_block(&forge, &header, payload);
+        payload[100] ^= header.type == BLOCK_PAGES && forgery == FORGE_PAGE;
+    }
+    forge_extra(&forge, forgery);
+    forge_index(&forge, forgery);
+    return forge.image;
+}
+
+static void check_forged(const Sample *sample, Forgery forgery, gboolean opens, int code)
+{
+    g_autoptr(GByteArray) image = forge_image(sample, forgery);
+    g_autoptr(GError) error = NULL;
+    int fd = memory_file(image->data, image->len);
+    g_autoptr(ImageReader) reader = image_reader_new(fd, FALSE, NULL, &error);
+
+    g_assert_true((reader != NULL) == opens);
+    if (reader != NULL) {
+        g_assert_cmpuint(read_members(reader, sample), ==, code == 0 ? 2 : 0);
+        image_reader_verify(reader, NULL, NULL, &error);
+    }
+    if (code == 0)
+        g_assert_no_error(error);
+    else
+        g_assert_error(error, DOMGRP_ERROR, code);
+    close(fd);
+}
+
+static void test_forged(void)
+{
+    Sample sample;
+
+    sample_init(&sample, 12, 0); /* noise is not packed, so that it can be altered */
+    check_forged(&sample, FORGE_NOTHING, TRUE, 0);
+    check_forged(&sample, FORGE_OPTIONAL, TRUE, 0);
+    check_forged(&sample, FORGE_UNKNOWN, FALSE, DOMGRP_ERROR_IMAGE_VERSION);
+    check_forged(&sample, FORGE_PAGE, TRUE, DOMGRP_ERROR_IMAGE);
+    check_forged(&sample, FORGE_CHAIN, FALSE, DOMGRP_ERROR_IMAGE);
+    check_forged(&sample, FORGE_OFFSET, FALSE, DOMGRP_ERROR_IMAGE);
+    check_forged(&sample, FORGE_PAGES, FALSE, DOMGRP_ERROR_IMAGE);
+    check_forged(&sample, FORGE_MEMBERS, FALSE, DOMGRP_ERROR_IMAGE);
+    check_forged(&sample, FORGE_LATE, FALSE, DOMGRP_ERROR_IMAGE);
+    sample_clear(&sample);
+}
+
+static void test_newer(void)
+{
+    ImageFront front = {.version = 2, .batch_pages = 5000};
+    g_autoptr(GError) error = NULL;
+    guint8 bytes[1000] = {0};
+
+    format_put_front(&front, bytes);
+    int fd = memory_file(bytes, sizeof bytes);
+    g_assert_null(image_reader_new(fd, TRUE, NULL, &error));
+    g_assert_error(error, DOMGRP_ERROR, DOMGRP_ERROR_IMAGE_VERSION);
+    close(fd);
+}
+
 /* -- files that fail -- */
 
 typedef enum {
@@ -452,6 +608,8 @@ int main(int argc, char **argv)
     g_test_add_func("/image/damage/other-image", test_other_image);
     g_test_add_func("/image/damage/salvage", test_salvage);
     g_test_add_func("/image/damage/one-broken", test_one_broken);
+    g_test_add_func("/image/damage/forged", test_forged);
+    g_test_add_func("/image/damage/newer", test_newer);
     g_test_add_func("/image/write/every-write", test_every_write);
     g_test_add_func("/image/write/broken-pipe", test_broken_pipe);
     return g_test_run();
