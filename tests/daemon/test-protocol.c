@@ -5,6 +5,7 @@
  */
 #include <gio/gunixsocketaddress.h>
 #include <errno.h>
+#include <limits.h>
 #include <glib/gstdio.h>
 #include <libsoup/soup.h>
 #include <string.h>
@@ -195,6 +196,7 @@ static void setup_with(Fixture *f, guint connections, guint timeout_ms)
     f->loop = sim_loop_new(f->host);
     f->api = api_new(f->host, f->journal, &error);
     g_assert_no_error(error);
+    engine_set_images(api_engine(f->api), "/sim/images");
     ServerOptions options = {f->path, PEER_NO_GROUP, connections, timeout_ms};
     f->server = server_new(f->api, &options, &error);
     g_assert_no_error(error);
@@ -319,6 +321,115 @@ static void test_pause_result(Fixture *f, gconstpointer data)
     g_assert_cmpint(json_object_get_int_member(result, "vcpus"), ==, 2);
     g_assert_cmpint(json_object_get_int_member(result, "stopped_ns"), >=,
                     json_object_get_int_member(result, "request_ns"));
+}
+
+/* -- images -- */
+
+/* Into a file and out of it, and into the daemon's own storage and out of it. */
+static void test_image_life(Fixture *f, gconstpointer data)
+{
+    assert_operate(f, "Async.domain_group.create", DEFINITION, "success");
+    assert_operate(f, "Async.domain_group.save", "\"shop\",\"/a/shop.image\",{\"ordered\":true}",
+                   "success");
+    assert_state(f, "stopped");
+    assert_operate(f, "Async.domain_group.restore", "\"/a/shop.image\"", "success");
+    assert_state(f, "running");
+    assert_operate(f, "Async.domain_group.checkpoint",
+                   "\"" UUID_SHOP "\",\"/a/point.image\",{\"live\":true,\"fast\":true}", "success");
+    assert_operate(f, "Async.domain_group.suspend", "\"shop\"", "success");
+    assert_state(f, "suspended");
+    assert_operate(f, "Async.domain_group.resume", "\"shop\",{}", "success");
+    assert_operate(f, "Async.domain_group.hard_shutdown", "\"shop\"", "success");
+    assert_operate(f, "Async.domain_group.restore",
+                   "\"/a/point.image\",{\"disks_reverted\":true,\"wait\":true}", "success");
+    assert_operate(f, "Async.domain_group.restore",
+                   "\"/a/point.image\",{\"disks_reverted\":true,\"map\":\"name='other'\\n"
+                   "members=['db: db2','web: web2']\\n\"}",
+                   "success");
+    g_autoptr(JsonNode) other = call(f, "domain_group.get_by_name_label", "\"other\"");
+    g_assert_cmpuint(json_array_get_length(json_node_get_array(other)), ==, 1);
+}
+
+static void test_image_record(Fixture *f, gconstpointer data)
+{
+    g_autoptr(JsonNode) owner = NULL;
+    assert_operate(f, "Async.domain_group.create", DEFINITION, "success");
+    g_autofree char *task = call_text(f, "Async.domain_group.save", "\"shop\",\"/a/shop.image\"");
+    JsonObject *record = task_of(f, task, &owner);
+    JsonObject *image = json_object_get_object_member(record, "image");
+    g_assert_cmpstr(json_object_get_string_member(record, "status"), ==, "success");
+    g_assert_cmpstr(json_object_get_string_member(record, "name_label"), ==, "domain_group.save");
+    g_assert_cmpstr(json_object_get_string_member(image, "path"), ==, "/a/shop.image");
+    g_assert_cmpint(json_object_get_int_member(image, "memory_bytes"), >=, 96 << 20);
+    g_assert_cmpint(json_object_get_int_member(image, "file_bytes"), >, 0);
+    g_assert_true(json_object_has_member(image, "total_bytes"));
+    g_assert_cmpint(json_object_get_int_member(image, "cut_us"), >=, 0);
+    JsonArray *members = json_object_get_array_member(record, "members");
+    for (guint i = 0; i < 2; i++) {
+        JsonObject *member = json_array_get_object_element(members, i);
+        g_assert_cmpint(json_object_get_int_member(member, "still_us"), >, 0);
+    }
+}
+
+static void test_image_none(Fixture *f, gconstpointer data)
+{
+    g_autoptr(JsonNode) owner = NULL;
+    g_autofree char *task = call_text(f, "Async.domain_group.create", DEFINITION);
+    JsonObject *image = json_object_get_object_member(task_of(f, task, &owner), "image");
+    g_assert_cmpuint(json_object_get_size(image), ==, 0);
+}
+
+static void test_image_refused(Fixture *f, gconstpointer data)
+{
+    g_autofree char *deep = g_strnfill(PATH_MAX, 'x');
+    g_autofree char *params = g_strdup_printf("\"shop\",\"/%s\"", deep);
+    g_autofree char *want =
+        g_strdup_printf("1 VALUE_INVALID: the path of an image is to be absolute "
+                        "and shorter than %d bytes: /%.79s",
+                        PATH_MAX, deep);
+    assert_operate(f, "Async.domain_group.create", DEFINITION, "success");
+    refuse(f, "Async.domain_group.save", params, want);
+    refuse(f, "Async.domain_group.checkpoint", "\"shop\",\"shop.image\"",
+           "1 VALUE_INVALID: the path of an image is to be absolute and shorter than 4096 bytes: "
+           "shop.image");
+    refuse(f, "Async.domain_group.restore", "\"\"",
+           "1 VALUE_INVALID: the path of an image is to be absolute and shorter than 4096 bytes: ");
+    refuse(f, "Async.domain_group.restore", "\"/a/x\",{\"map\":\"nam='a'\"}",
+           "1 KEY_UNKNOWN: the map:1: the key \"nam\" is not known; a map file has name, uuid, "
+           "members, macs and disks");
+    refuse(f, "Async.domain_group.save", "\"shop\"",
+           "-32602 REQUEST_INVALID: Async.domain_group.save takes 3 parameters, not 2");
+    refuse(f, "Async.domain_group.save", "\"shop\",\"/a/x\",{\"live\":true}",
+           "-32602 REQUEST_INVALID: Async.domain_group.save: options has a key that is not known; "
+           "it may have ordered, fast, wait, dry_run");
+    refuse(f, "Async.domain_group.suspend", "\"x\"",
+           "1 GROUP_UNKNOWN: there is no group x: \"domgrp list\" shows those there are");
+    refuse(f, "Async.domain_group.resume", "\"shop\"", "1 GROUP_STATE: shop is not suspended");
+    assert_operate(f, "Async.domain_group.restore", "\"/a/none.image\"",
+                   "failure FILE_UNREADABLE: /a/none.image: no such file");
+    assert_state(f, "running");
+}
+
+/* Until the image is whole a save can be cancelled, and the group runs on. */
+static void test_image_cancel(Fixture *f, gconstpointer data)
+{
+    assert_operate(f, "Async.domain_group.create", DEFINITION, "success");
+    f->loop->held = TRUE;
+    g_autofree char *task = call_text(f, "Async.domain_group.save", "\"shop\",\"/a/shop.image\"");
+    g_autofree char *params = g_strdup_printf("\"%s\"", task);
+    g_autofree char *answer = call_text(f, "task.cancel", params);
+    g_assert_cmpstr(answer, ==, "");
+    f->loop->held = FALSE;
+    g_autoptr(JsonNode) owner = NULL;
+    JsonObject *record;
+    do {
+        g_clear_pointer(&owner, json_node_unref);
+        record = task_of(f, task, &owner);
+    } while (strcmp(json_object_get_string_member(record, "status"), "pending") == 0);
+    g_assert_cmpstr(json_object_get_string_member(record, "status"), ==, "cancelled");
+    assert_state(f, "running");
+    g_autofree char *images = host_sim_describe_images(f->host);
+    g_assert_cmpstr(images, ==, "");
 }
 
 /* -- refusals -- */
@@ -936,6 +1047,11 @@ int main(int argc, char **argv)
     ADD("/life", setup, test_life);
     ADD("/records", setup, test_records);
     ADD("/pause-result", setup, test_pause_result);
+    ADD("/image/life", setup, test_image_life);
+    ADD("/image/record", setup, test_image_record);
+    ADD("/image/none", setup, test_image_none);
+    ADD("/image/refused", setup, test_image_refused);
+    ADD("/image/cancel", setup, test_image_cancel);
     ADD("/refused", setup, test_refused);
     ADD("/refused/create", setup, test_refused_create);
     ADD("/refused/busy", setup, test_busy);

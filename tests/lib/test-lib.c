@@ -34,6 +34,7 @@ static void daemon_begin(Fixture *f)
     ServerOptions options = {.path = f->path, .group = PEER_NO_GROUP};
     f->api = api_new(f->host, f->journal, &error);
     g_assert_no_error(error);
+    engine_set_images(api_engine(f->api), "/sim/images");
     f->server = server_new(f->api, &options, &error);
     g_assert_no_error(error);
 }
@@ -220,6 +221,77 @@ static void run_life(Fixture *f)
 static void test_life(Fixture *f, gconstpointer data)
 {
     client_run(f, run_life);
+}
+
+static void expect_image(const DomgrpTask *task, const char *path)
+{
+    g_assert_no_error(task->error);
+    g_assert_cmpstr(task->image.path, ==, path);
+    g_assert_cmpuint(task->image.memory_bytes, >=, 128 << 20);
+    g_assert_cmpuint(task->image.file_bytes, >, 0);
+    g_assert_cmpuint(task->members[0].still_us, >, 0);
+    g_assert_cmpuint(task->members[1].still_us, >, 0);
+}
+
+static void run_images(Fixture *f)
+{
+    const DomgrpOptions how = {.ordered = TRUE, .fast = TRUE};
+    const DomgrpOptions live = {.live = TRUE};
+    const DomgrpOptions reverted = {.disks_reverted = TRUE};
+    g_autofree char *map =
+        write_file(f, "map", "name = 'copy'\nmembers = [ 'db: db2', 'web: w2' ]\n");
+    const DomgrpOptions copy = {.disks_reverted = TRUE, .map = map};
+    g_autoptr(DomgrpConnection) connection = open_connection(f);
+    g_autoptr(GError) error = NULL;
+    SUCCEED(connection, domgrp_group_create(connection, f->group_file, NULL, &refused));
+    g_autofree char *save =
+        domgrp_group_save(connection, "shop", "/a/../b/shop.image", &how, &error);
+    g_assert_no_error(error);
+    g_autoptr(DomgrpTask) task = domgrp_task_wait(connection, save, NULL, NULL, &error);
+    g_assert_no_error(error);
+    expect_image(task, "/b/shop.image");
+    expect_state(connection, "stopped", 0);
+    SUCCEED(connection, domgrp_group_restore(connection, "/b/shop.image", NULL, &refused));
+    SUCCEED(connection,
+            domgrp_group_checkpoint(connection, "shop", "/b/point.image", &live, &refused));
+    SUCCEED(connection, domgrp_group_suspend(connection, "shop", NULL, &refused));
+    expect_state(connection, "suspended", 0);
+    SUCCEED(connection, domgrp_group_resume(connection, "shop", NULL, &refused));
+    expect_state(connection, "running", 2);
+    SUCCEED(connection, domgrp_group_restore(connection, "/b/point.image", &copy, &refused));
+    SUCCEED(connection, domgrp_group_destroy(connection, "shop", NULL, &refused));
+    SUCCEED(connection, domgrp_group_restore(connection, "/b/point.image", &reverted, &refused));
+    g_unlink(map);
+}
+
+static void test_images(Fixture *f, gconstpointer data)
+{
+    client_run(f, run_images);
+}
+
+/* What is wrong with a map is said with its file and line, before the daemon is asked. */
+static void run_images_refused(Fixture *f)
+{
+    g_autoptr(GError) error = NULL;
+    g_autofree char *map = write_file(f, "map", "\nname = 'a b'\n");
+    g_autofree char *begin = g_strdup_printf("%s:2: ", map);
+    const DomgrpOptions copy = {.map = map};
+    g_autoptr(DomgrpConnection) connection = open_connection(f);
+    g_assert_null(domgrp_group_restore(connection, "/b/none.image", &copy, &error));
+    g_assert_error(error, DOMGRP_ERROR, DOMGRP_ERROR_NAME);
+    g_assert_true(g_str_has_prefix(error->message, begin));
+    g_clear_error(&error);
+    g_unlink(map);
+    g_assert_null(domgrp_group_restore(connection, "/b/none.image", &copy, &error));
+    g_assert_error(error, DOMGRP_ERROR, DOMGRP_ERROR_FILE);
+    g_clear_error(&error);
+    g_assert_null(domgrp_group_save(connection, "shop", "\xff", NULL, &error));
+    g_assert_error(error, DOMGRP_ERROR, DOMGRP_ERROR_VALUE);
+}
+
+static void test_images_refused(Fixture *f, gconstpointer data)
+{
+    client_run(f, run_images_refused);
 }
 
 static void on_progress(const DomgrpTask *task, gpointer data)
@@ -473,6 +545,8 @@ int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
     ADD("/life", test_life);
+    ADD("/images", test_images);
+    ADD("/images-refused", test_images_refused);
     ADD("/progress", test_progress);
     ADD("/tasks", test_tasks);
     ADD("/events", test_events);
