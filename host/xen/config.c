@@ -152,6 +152,19 @@ static gboolean map_name(libxl_domain_config *parsed, const HostConfigMap *map, 
     return TRUE;
 }
 
+static gboolean mac_parse(const char *text, libxl_mac *ret_mac)
+{
+    guint byte[6];
+    int end = 0;
+    if (sscanf(text, "%2x:%2x:%2x:%2x:%2x:%2x%n", &byte[0], &byte[1], &byte[2], &byte[3], &byte[4],
+               &byte[5], &end) != 6 ||
+        text[end] != '\0')
+        return FALSE;
+    for (guint i = 0; i < 6; i++)
+        (*ret_mac)[i] = (uint8_t)byte[i];
+    return TRUE;
+}
+
 /* Interfaces that the map does not have get new addresses. */
 static gboolean map_macs(libxl_domain_config *parsed, const HostConfigMap *map, GError **error)
 {
