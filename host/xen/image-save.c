@@ -120,6 +120,7 @@ static void image_begin(HostImage *image, Creation *creation)
         g_string_append_printf(names, "%s%s", i > 0 ? " " : "", member->name);
         g_strv_builder_add(uuids, member->uuid);
     }
+    image->path = g_strdup(creation->texts[0]);
     image->member_names = g_strdup(names->str);
     image->member_uuids = g_strv_builder_end(uuids);
     image->group_name = g_strdup(creation->spec.group_name);
@@ -213,6 +214,8 @@ static gboolean stands_still(const Saving *saving)
 static void answer_failed(Saving *saving)
 {
     g_autoptr(GError) error = collector_error(saving->image->collector);
+    if (error != NULL)
+        g_prefix_error(&error, "%s: ", saving->image->path);
     answer(saving, error != NULL ? error : saving->error);
 }
 
@@ -471,8 +474,10 @@ static gboolean finish_run(Job *job, GError **error)
 {
     HostImage *image = job->image;
 
-    if (!collector_finish(image->collector, error))
+    if (!collector_finish(image->collector, error)) {
+        g_prefix_error(error, "%s: ", image->path);
         return FALSE;
+    }
     if (g_cancellable_is_cancelled(image->cancellable)) {
         g_set_error(error, DOMGRP_ERROR, DOMGRP_ERROR_CANCELLED, "the image was not finished");
         return FALSE;

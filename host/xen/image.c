@@ -39,6 +39,7 @@ static void image_clear(gpointer data)
         close(image->fd);
     if (image->settle != NULL)
         source_free(image->settle);
+    g_free(image->path);
     g_free(image->group_name);
     g_free(image->group_uuid);
     g_free(image->member_names);

@@ -317,6 +317,7 @@ struct HostImage {
     gboolean closed;
 
     /* one that is written */
+    char *path;
     char *group_name;
     char *group_uuid;
     char *member_names; /* between spaces */

@@ -271,6 +271,8 @@ static void begin_restore(Calls *calls, const HostImageInfo *info)
 {
     static HostRecord record = {.uuid = GROUP, .id = DOMGRP_ID_NULL, .name = "lab"};
     printf("used=%d\n", info->used);
+    if (cancel_ms > 0)
+        host->ops->timer_add(host, cancel_ms * 1000, on_cancel, calls);
     for (guint i = 0; i < info->disks->len; i++)
         printf("disk=%s\n", (char *)info->disks->pdata[i]);
     for (guint i = 0; i < info->members->len; i++) {
@@ -287,8 +289,6 @@ static gboolean restore(const char *path)
 {
     Calls calls = {.open = 1};
     host->ops->image_open(host, path, on_opened, &calls);
-    if (cancel_ms > 0)
-        host->ops->timer_add(host, cancel_ms * 1000, on_cancel, &calls);
     gboolean good = settle(&calls, "restore");
     if (good) {
         calls.open++;
