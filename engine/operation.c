@@ -697,6 +697,7 @@ static double progress(const Operation *operation)
 
 void operation_get_info(const Operation *operation, OperationInfo *ret_info)
 {
+    Host *host = operation->engine->host;
     OperationInfo info = {
         .kind = operation->kind,
         .group_name = operation->group_name,
