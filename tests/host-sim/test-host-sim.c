@@ -16,6 +16,10 @@ static void on_moment(gpointer data, const SimMoment *moment)
                            host_sim_what_name(moment->what),
                            (double)moment->at_us / G_USEC_PER_SEC);
     g_string_append(told, moment->by_daemon ? " by us" : "");
+    g_string_append(told, moment->lost ? ", lost" : "");
+    g_string_append(told, moment->old ? ", old" : "");
+    g_string_append(told, moment->unmarked ? ", unmarked" : "");
+    g_string_append(told, moment->asked ? ", for xl" : "");
 }
 
 static void assert_told(const char *expected)
@@ -291,6 +295,209 @@ static void test_probe_faults(void)
     }
 }
 
+/* -- images -- */
+
+#define PATH "/a/1.grp"
+#define IMAGE_UUID "11111111-0000-4000-8000-000000000001"
+#define DOMAIN "name = a\nuuid = 11111111-2222-4333-8444-555555555555\n"
+
+static void on_image(gpointer data, HostImage *image, const HostImageInfo *info,
+                     const GError *error)
+{
+    g_assert_no_error(error);
+    *(HostImage **)data = image;
+}
+
+static char *settle(char **answer)
+{
+    g_assert_true(host_sim_run(host, -1));
+    return g_steal_pointer(answer);
+}
+
+static HostImage *begin_image(const HostConfig *config)
+{
+    HostImage *image = NULL;
+    const HostConfig *members[] = {config};
+    HostImageSpec spec = {.uuid = IMAGE_UUID,
+                          .path = PATH,
+                          .group_uuid = GROUP,
+                          .group_name = "shop",
+                          .text = "",
+                          .n_members = 1,
+                          .members = members};
+    host->ops->image_create(host, &spec, on_image, &image);
+    g_assert_true(host_sim_run(host, -1));
+    return image;
+}
+
+static void assert_suspends(HostImage *image, guint32 domid, const HostConfig *config,
+                            const char *expected)
+{
+    char *answer = NULL;
+    host->ops->image_suspend(host, image, domid, config->uuid, FALSE, on_done, &answer);
+    g_autofree char *got = settle(&answer);
+    g_assert_cmpstr(got, ==, expected);
+}
+
+/* The domain "a" in an image; it stands still. */
+static void save(guint32 domid, const HostConfig *config)
+{
+    char *answer = NULL;
+    HostImage *image = begin_image(config);
+    assert_suspends(image, domid, config, "done");
+    host->ops->image_save(host, image, domid, config->uuid, on_done, &answer);
+    g_autofree char *saved = settle(&answer);
+    host->ops->image_finish(host, image, on_done, &answer);
+    g_autofree char *finished = settle(&answer);
+    g_assert_cmpstr(saved, ==, "done");
+    g_assert_cmpstr(finished, ==, "done");
+    host->ops->image_close(host, image);
+}
+
+static void destroy(guint32 domid, const HostConfig *config)
+{
+    char *answer = NULL;
+    host->ops->domain_destroy(host, domid, config->uuid, on_done, &answer);
+    g_autofree char *got = settle(&answer);
+    g_assert_cmpstr(got, ==, "done");
+}
+
+/* Builds "a" from the image and lets it run. */
+static void restore(const HostConfig *config, gboolean use)
+{
+    char *answer = NULL;
+    HostImage *image = NULL;
+    HostRecord record = {.uuid = GROUP};
+    guint32 domid = HOST_DOMID_NONE;
+    host->ops->image_open(host, PATH, on_image, &image);
+    g_assert_true(host_sim_run(host, -1));
+    host->ops->image_restore(host, image, config->uuid, config->json, &record, on_created, &domid);
+    g_assert_true(host_sim_run(host, -1));
+    if (use)
+        host->ops->image_use(host, image, on_done, &answer);
+    g_autofree char *used = settle(&answer);
+    host->ops->domain_unpause(host, domid, config->uuid, on_done, &answer);
+    g_autofree char *runs = settle(&answer);
+    host->ops->image_close(host, image);
+}
+
+static void assert_images(const char *expected)
+{
+    g_autofree char *images = host_sim_describe_images(host);
+    g_assert_cmpstr(images, ==, expected);
+}
+
+static void test_image(void)
+{
+    setup();
+    guint32 domid;
+    g_autoptr(HostConfig) config = read_config(DOMAIN);
+    g_assert_true(sim_xl_create(host, config->json, &domid));
+    g_string_truncate(told, 0);
+    save(domid, config);
+    destroy(domid, config);
+    assert_told("a suspended at 0.52, a destroyed at 1.83 by us");
+    assert_images(PATH " of shop: a");
+    restore(config, TRUE);
+    assert_told("a built at 3.84 by us, a runs at 3.86 by us, a ready at 3.86");
+    assert_images(PATH " of shop (used): a");
+    teardown();
+}
+
+/* What a checker is there to see. */
+static void test_image_lost(void)
+{
+    setup();
+    char *answer = NULL;
+    guint32 domid;
+    g_autoptr(HostConfig) config = read_config(DOMAIN);
+    g_assert_true(sim_xl_create(host, config->json, &domid));
+    g_string_truncate(told, 0);
+    save(domid, config);
+    host->ops->image_remove(host, PATH, GROUP, on_done, &answer); /* which is another's UUID */
+    g_autofree char *other = settle(&answer);
+    assert_told("a suspended at 0.52");
+    host->ops->image_remove(host, PATH, IMAGE_UUID, on_done, &answer);
+    g_autofree char *removed = settle(&answer);
+    assert_told(PATH " removed at 1.75 by us");
+    destroy(domid, config);
+    assert_told("a destroyed at 1.85 by us, lost");
+    teardown();
+}
+
+static void test_image_old(void)
+{
+    setup();
+    guint32 domid;
+    g_autoptr(HostConfig) config = read_config(DOMAIN);
+    g_assert_true(sim_xl_create(host, config->json, &domid));
+    save(domid, config);
+    destroy(domid, config);
+    g_assert_true(sim_xl_create(host, config->json, NULL));
+    g_assert_true(sim_xl_destroy(host, "a"));
+    g_string_truncate(told, 0);
+    restore(config, FALSE);
+    assert_told("a built at 3.84 by us, a runs at 3.85 by us, old, unmarked, a ready at 3.85");
+    g_assert_true(sim_xl_destroy(host, "a"));
+    host_sim_revert_disks(host, PATH);
+    g_string_truncate(told, 0);
+    restore(config, TRUE);
+    assert_told("a built at 5.86 by us, a runs at 5.88 by us, a ready at 5.88");
+    teardown();
+}
+
+/* A file that was begun is there until somebody takes it away. */
+static void test_image_unfinished(void)
+{
+    setup();
+    char *answer = NULL;
+    g_autoptr(HostConfig) config = read_config(DOMAIN);
+    begin_image(config);
+    host_sim_forget(host);
+    assert_images("unfinished " PATH);
+    host->ops->image_remove(host, PATH, IMAGE_UUID, on_done, &answer);
+    g_autofree char *removed = settle(&answer);
+    assert_images("");
+    HostImage *image = begin_image(config);
+    host->ops->image_close(host, image);
+    assert_images("");
+    teardown();
+}
+
+/* Nobody waits longer than 5 s; a guest that is late stands still all the same. */
+static void test_suspend_late(void)
+{
+    setup();
+    guint32 domid;
+    g_autoptr(HostConfig) config = read_config(DOMAIN "suspend_takes = 6\n");
+    g_assert_true(sim_xl_create(host, config->json, &domid));
+    HostImage *image = begin_image(config);
+    g_string_truncate(told, 0);
+    assert_suspends(image, domid, config, "its guest did not suspend within 5 s");
+    assert_told("a suspended at 6.02");
+    host->ops->image_close(host, image);
+    teardown();
+}
+
+static void test_xl_save(void)
+{
+    setup();
+    char *answer = NULL;
+    guint32 domid;
+    g_autoptr(HostConfig) config = read_config(DOMAIN);
+    g_assert_true(sim_xl_create(host, config->json, &domid));
+    g_string_truncate(told, 0);
+    g_assert_true(sim_xl_save(host, "a"));
+    g_assert_true(host_sim_run_for(host, G_USEC_PER_SEC));
+    host->ops->domain_resume(host, domid, config->uuid, on_done, &answer);
+    g_autofree char *resumed = settle(&answer);
+    assert_told("a suspended at 0.51, a resumed at 1.02 by us, for xl");
+    g_assert_true(sim_xl_save(host, "a"));
+    g_assert_true(host_sim_run(host, -1));
+    assert_told("a suspended at 3.01, a destroyed at 5.01, lost");
+    teardown();
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -302,5 +509,11 @@ int main(int argc, char **argv)
     g_test_add_func("/host-sim/trace-daemon", test_trace_daemon);
     g_test_add_func("/host-sim/soft-reset", test_soft_reset);
     g_test_add_func("/host-sim/probe-faults", test_probe_faults);
+    g_test_add_func("/host-sim/image", test_image);
+    g_test_add_func("/host-sim/image-lost", test_image_lost);
+    g_test_add_func("/host-sim/image-old", test_image_old);
+    g_test_add_func("/host-sim/image-unfinished", test_image_unfinished);
+    g_test_add_func("/host-sim/suspend-late", test_suspend_late);
+    g_test_add_func("/host-sim/xl-save", test_xl_save);
     return g_test_run();
 }
