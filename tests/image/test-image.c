@@ -263,6 +263,24 @@ static void test_equal(void)
     g_assert_cmpuint(counts_of(distinct).distinct, ==, N);
 }
 
+/* Pages that are zero but for one byte, wherever that is. */
+static void test_nearly_zero(void)
+{
+    g_autofree guint32 *seeds = g_new0(guint32, STREAM_PAGE);
+    g_autoptr(Stream) stream = g_byte_array_new();
+
+    stream_libxc(stream, 3);
+    guint at = stream->len;
+    stream_pages(stream, 0, seeds, STREAM_PAGE);
+    stream_record(stream, XC_END, 0);
+    for (gsize i = 0; i < STREAM_PAGE; i++)
+        stream->data[at + 16 + 8 * STREAM_PAGE + i * STREAM_PAGE + i] = 1;
+    int fd = pack_streams(&stream, 1, &(PackHow){0});
+    check_image(fd, &stream, 1);
+    close(fd);
+    g_assert_cmpuint(counts_of(stream).distinct, ==, STREAM_PAGE);
+}
+
 /* Who brings a page first does not depend on how the members' writes lie. */
 static void test_shared(void)
 {
@@ -648,6 +666,7 @@ int main(int argc, char **argv)
     g_test_add_func("/image/foreign/cut-off", test_cut_off);
     g_test_add_func("/image/foreign/random", test_random);
     g_test_add_func("/image/pages/equal", test_equal);
+    g_test_add_func("/image/pages/nearly-zero", test_nearly_zero);
     g_test_add_func("/image/pages/shared", test_shared);
     g_test_add_func("/image/pages/memory", test_memory);
     g_test_add_func("/image/info/all", test_info);
