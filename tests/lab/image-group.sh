@@ -1,0 +1,49 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# about: a group is saved and restored, suspended and resumed, and its members' memory is as it was; xl restores what is taken out of an image
+# timeout: 400
+
+image=$PWD/shop.img
+
+verify() {
+    local name
+    for name; do
+        ask "$name" verify=1
+        shows '^ok [1-9]' guest_key "$name" data/lab/verify
+    done
+}
+
+make_guest db "lab.fill=4,1"
+make_guest web "lab.fill=4,2"
+make_group shop db web
+echo 'after = [ "web: db" ]' >> shop.grp
+echo "snapshot = \"echo vg/\$DOMGRP_GROUP\"" >> shop.grp
+expect domgrp create shop.grp
+wait_ready db
+wait_ready web
+ask db dirty=20
+
+step "saved: the members are gone, the image is whole"
+expect domgrp save shop "$image"
+gone db && gone web || fail "members are still there"
+expect domgrp image verify "$image"
+shows 'vg/shop' domgrp image info "$image"
+
+step "restored, once"
+expect domgrp restore "$image"
+verify db web
+expect domgrp shutdown shop
+refuse 'disks' domgrp restore "$image"
+expect domgrp restore --disks-reverted "$image"
+verify db web
+
+step "suspended and resumed"
+expect domgrp suspend shop
+shows '^shop .* suspended' domgrp list
+expect domgrp resume shop
+verify db web
+expect domgrp destroy shop
+
+step "a member as xl has it"
+expect domgrp image extract "$image" db db.save
+expect xl restore db.save
+verify db
