@@ -131,8 +131,6 @@ typedef struct {
     gboolean closed; /* libxl reads no more */
     gboolean good;
     GError *error;
-    XlCall call;
-    gulong cancelled; /* a handler */
     GThread *thread;
 } Feed;
 
@@ -192,11 +190,6 @@ static gboolean feed_end(gpointer data, gboolean built, GError **error)
     return FALSE;
 }
 
-static void on_cancelled(GCancellable *cancellable, gpointer data)
-{
-    xl_call_break(data);
-}
-
 /* -- restore -- */
 
 static gboolean member_find(const ImageInfo *info, const char *uuid, guint *ret_member)
@@ -235,16 +228,11 @@ static gboolean feed_begin(Feed *feed, Job *job, GError **error)
 static gboolean restore_run(Job *job, GError **error)
 {
     Feed feed = {0};
-    GCancellable *cancellable = job->image->cancellable;
 
     if (!feed_begin(&feed, job, error))
         return FALSE;
-    xl_call_init(&feed.call);
-    feed.cancelled = g_cancellable_connect(cancellable, G_CALLBACK(on_cancelled), &feed.call, NULL);
-    Restore restore = {feed.pipe[0], &feed.call, feed_end, &feed};
+    Restore restore = {feed.pipe[0], feed_end, &feed};
     gboolean good = life_build(job, &restore, error);
-    g_cancellable_disconnect(cancellable, feed.cancelled);
-    xl_call_clear(&feed.call);
     if (feed.pipe[0] >= 0) /* libxl was not even asked */
         feed_end(&feed, FALSE, NULL);
     g_clear_error(&feed.error);

@@ -268,12 +268,11 @@ void life_create(Host *host, const char *json, const HostRecord *record, HostCre
                  gpointer data);
 /*
  * In a job: builds a domain of the JSON in its text, with its own record, and puts that into its
- * domid. @restore reads its memory from the pipe @fd, by @call; without it (@fd -1, NULL) it is
+ * domid. @restore reads its memory from the pipe @fd; without it (NULL) it is
  * a new one. If @is_good, which is asked when it is built, says no, it is as if it had failed.
  */
 typedef struct {
     int fd;
-    XlCall *call;
     gboolean (*is_good)(gpointer data, gboolean built, GError **error);
     gpointer data;
 } Restore;
