@@ -30,7 +30,7 @@ def capture(directory):
     machine.boot(fresh=True)
     try:
         machine.put(CAPTURE, "/root/streams.sh")
-        machine.run("env", "LAB_PATIENCE=%d" % host.PATIENCE, "bash", "/root/streams.sh", timeout=400)
+        machine.run("env", "LAB_PATIENCE=%d" % host.PATIENCE, "bash", "/root/streams.sh", timeout=1200)
         machine.shut_down()
         for name in NAMES:
             machine.copy_from_disk("/streams/" + name, os.path.join(directory, name))
