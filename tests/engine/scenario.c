@@ -443,6 +443,15 @@ const Scenario scenarios[] = {
 
 /* -- cases -- */
 
+gboolean scenario_has_image(const Scenario *scenario)
+{
+    return scenario->prepare == saved || scenario->prepare == suspended ||
+           scenario->prepare == moved || scenario->prepare == reverted ||
+           scenario->act == act_save || scenario->act == act_save_ordered ||
+           scenario->act == act_suspend || scenario->act == act_checkpoint ||
+           scenario->act == act_cancel_save || scenario->act == act_cancel_suspend;
+}
+
 gboolean case_fits(const Case *what)
 {
     const Scenario *scenario = what->scenario;

@@ -74,6 +74,8 @@ extern const Shape shapes[];
 extern const Twist twists[];
 
 gboolean case_fits(const Case *what);
+/* It is about an image: such scenarios are many and long. */
+gboolean scenario_has_image(const Scenario *scenario);
 /* "start of 3-chain (late tcp), rollback" */
 char *case_name(const Case *what);
 Verdict case_run(const Case *what, const Plan *plan);
