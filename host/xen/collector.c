@@ -18,6 +18,13 @@
  */
 #define LIVE_MARGIN (8 * 1024 * 1024)
 
+/*
+ * libxl's own part at the front of a stream: its header and that of the record that holds libxc's.
+ * libxl 4.17 calls a null pointer when it is told to end before its helper runs, whose first
+ * bytes come behind that.
+ */
+#define LIBXL_FRONT 24
+
 struct CollectorStream {
     guint member;
     int fd;
@@ -189,6 +196,19 @@ static GPtrArray *streams_wait(Collector *collector)
     return ready;
 }
 
+/* Until a stream's saver may be told to end, or has ended. */
+static void stream_pass_front(Collector *collector, CollectorStream *stream)
+{
+    ssize_t n = 1;
+    while (stream->bytes <= LIBXL_FRONT && n != 0) {
+        n = read(stream->fd, collector->buffer, READ_SIZE_BEFORE);
+        if (n > 0)
+            stream->bytes += (guint64)n;
+        else if (n < 0 && errno != EINTR)
+            return;
+    }
+}
+
 static void break_off(Collector *collector)
 {
     if (collector->error == NULL)
@@ -196,7 +216,10 @@ static void break_off(Collector *collector)
             g_error_new(DOMGRP_ERROR, DOMGRP_ERROR_CANCELLED, "the image was not finished");
     for (guint i = 0; i < collector->streams->len; i++)
         set_state(collector, collector->streams->pdata[i], STREAM_OVER);
+    guint n = collector->streams->len;
     g_mutex_unlock(&collector->lock);
+    for (guint i = 0; i < n; i++)
+        stream_pass_front(collector, collector->streams->pdata[i]);
     collector->events->broken(collector->data);
     collector->events->changed(collector->data);
     g_mutex_lock(&collector->lock);

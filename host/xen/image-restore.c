@@ -14,6 +14,14 @@
 
 #define PIPE_SIZE (1024 * 1024)
 
+/*
+ * What every stream of libxl begins with: its header, version 2, and that of the record that holds
+ * libxc's stream. libxl 4.17 calls a null pointer when a stream ends, or is none, before that; so
+ * it gets this in any case, and what is wrong with the stream is found by libxl's helper.
+ */
+static const guint8 libxl_front[] = {'L', 'i', 'b', 'x', 'l', 'F', 'm', 't', 0, 0, 0, 2,
+                                     0,   0,   0,   0,   1,   0,   0,   0,   0, 0, 0, 0};
+
 /* -- open -- */
 
 /* What the thread makes, on its way to the main thread. */
@@ -127,6 +135,7 @@ typedef struct {
     HostImage *image;
     guint member;
     int pipe[2];
+    gsize front;     /* so much of libxl_front was there */
     gsize skip;      /* what is left of xl's header and configuration, which libxl does not want */
     gboolean closed; /* libxl reads no more */
     gboolean good;
@@ -153,12 +162,30 @@ static gboolean feed_write(Feed *feed, const char *bytes, gsize length, GError *
     return TRUE;
 }
 
+/* libxl has it already. */
+static gboolean feed_front(Feed *feed, const guint8 **bytes, gsize *length, GError **error)
+{
+    gsize n = MIN(sizeof libxl_front - feed->front, *length);
+    if (memcmp(*bytes, libxl_front + feed->front, n) != 0) {
+        g_set_error(error, DOMGRP_ERROR, DOMGRP_ERROR_IMAGE,
+                    "a member's memory does not begin as libxl's streams do");
+        return FALSE;
+    }
+    feed->front += n;
+    *bytes += n;
+    *length -= n;
+    return TRUE;
+}
+
 static gboolean feed_take(gpointer data, const void *bytes, gsize length, GError **error)
 {
     Feed *feed = data;
     gsize skipped = MIN(feed->skip, length);
+    const guint8 *rest = (const guint8 *)bytes + skipped;
     feed->skip -= skipped;
-    return feed_write(feed, (const char *)bytes + skipped, length - skipped, error);
+    length -= skipped;
+    return feed_front(feed, &rest, &length, error) &&
+           feed_write(feed, (const char *)rest, length, error);
 }
 
 static gpointer feed_run(gpointer data)
@@ -166,6 +193,7 @@ static gpointer feed_run(gpointer data)
     Feed *feed = data;
     HostImage *image = feed->image;
 
+    feed_write(feed, (const char *)libxl_front, sizeof libxl_front, NULL);
     g_mutex_lock(&image->reading);
     feed->good = image_reader_stream(image->reader, feed->member, feed_take, feed,
                                      image->cancellable, &feed->error);
@@ -182,11 +210,15 @@ static gboolean feed_end(gpointer data, gboolean built, GError **error)
     close(feed->pipe[0]);
     feed->pipe[0] = -1;
     g_thread_join(feed->thread);
-    if (feed->good)
+    if (feed->good && feed->front == sizeof libxl_front)
         return TRUE;
     if (feed->closed && !built)
         return TRUE; /* libxl knows why */
-    g_propagate_error(error, g_steal_pointer(&feed->error));
+    if (feed->error != NULL)
+        g_propagate_error(error, g_steal_pointer(&feed->error));
+    else
+        g_set_error(error, DOMGRP_ERROR, DOMGRP_ERROR_IMAGE,
+                    "the image holds no memory of a member");
     return FALSE;
 }
 

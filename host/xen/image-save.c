@@ -268,7 +268,8 @@ void image_settle(HostImage *image)
 
 static gboolean saving_check(Job *job, const Saving *saving, HostDomain *ret_domain, GError **error)
 {
-    if (g_cancellable_is_cancelled(saving->image->cancellable))
+    if (g_cancellable_is_cancelled(saving->image->cancellable) ||
+        collector_state(saving->image->collector, saving->stream) == STREAM_OVER)
         g_set_error(error, DOMGRP_ERROR, DOMGRP_ERROR_CANCELLED, "the image was not finished");
     else if (saving->failed != 0)
         g_set_error(error, DOMGRP_ERROR, DOMGRP_ERROR_HOST, "no pipe can be had: %s",
@@ -345,7 +346,7 @@ static Saving *saving_new(HostImage *image, guint number, guint32 domid, gboolea
     return saving;
 }
 
-/* Between adding it here and adding its stream, the collector cannot break off unnoticed. */
+/* A stream that is added after the collector broke off is over, and its saver does not begin. */
 static void saving_add(Saving *saving)
 {
     HostImage *image = saving->image;
@@ -360,8 +361,6 @@ static void saving_add(Saving *saving)
     saving->stream =
         saving->live ? collector_add_live(image->collector, saving->number, saving->pipe[0], bytes)
                      : collector_add(image->collector, saving->number, saving->pipe[0]);
-    if (collector_state(image->collector, saving->stream) == STREAM_OVER)
-        xl_call_break(&saving->call);
 }
 
 void image_suspend(Host *base, HostImage *image, guint32 domid, const char *uuid, gboolean live,

@@ -58,8 +58,8 @@ static void create_undo(Job *job)
         libxl_domain_destroy(job->xl->ctx, job->domid, NULL);
 }
 
-/* Waits for it: libxl_ao_abort() calls a null pointer when it meets a restore (4.17). What breaks
- * it off is the end of the pipe. */
+/* Waits for it: what breaks it off is the end of the pipe. libxl_ao_abort() calls a null pointer
+ * where it comes before libxl's helper. */
 static int restore_from(Job *job, libxl_domain_config *config, int fd, uint32_t *domid)
 {
     libxl_domain_restore_params params;
