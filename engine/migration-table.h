@@ -136,7 +136,7 @@
     X(COMMITTED,      RESTART,      ALWAYS, COMMITTED,      KEEP,   HOLD,         SILENCE)              \
     X(COMMITTED,      RESTART_LOST, ALWAYS, COMMITTED_LOST, KEEP,   DESTROY,      SILENCE)              \
     X(COMMITTED_LOST, CONNECTED,    ALWAYS, COMMITTED_LOST, KEEP,   NOTHING,      COMMIT)               \
-    X(COMMITTED_LOST, DONE,         ALWAYS, MOVED,          BEFORE, DESTROY,      FORGET)               \
+    X(COMMITTED_LOST, DONE,         ALWAYS, MOVED,          BEFORE, NOTHING,      FORGET)               \
     X(COMMITTED_LOST, DISCARDED,    ALWAYS, COMMITTED_LOST, KEEP,   NOTHING,      ABORT_LOST)           \
     X(COMMITTED_LOST, GONE,         ALWAYS, HOME,           AFTER,  LOSE,         HANG_UP)              \
     X(COMMITTED_LOST, RUN_HERE,     ALONE,  ABORTED,        BEFORE, COLD_START,   SILENCE)              \
@@ -151,7 +151,7 @@
     X(ABORTED,        RESTART_LOST, ALWAYS, ABORTED_LOST,   KEEP,   LOSE,         SILENCE)              \
     X(ABORTED_LOST,   CONNECTED,    ALWAYS, ABORTED_LOST,   KEEP,   NOTHING,      ABORT_LOST)           \
     X(ABORTED_LOST,   GONE,         ALWAYS, HOME,           BEFORE, NOTHING,      HANG_UP)              \
-    X(ABORTED_LOST,   DONE,         ALWAYS, MOVED,          BEFORE, DESTROY,      FORGET)               \
+    X(ABORTED_LOST,   DONE,         ALWAYS, MOVED,          BEFORE, NOTHING,      FORGET)               \
     X(ABORTED_LOST,   RUN_HERE,     ALONE,  ABORTED,        BEFORE, COLD_START,   SILENCE)              \
     X(CLASH,          CONNECTED,    ALWAYS, CLASH,          KEEP,   NOTHING,      ABORT)                \
     X(CLASH,          CLASH,        ALWAYS, CLASH,          KEEP,   NOTHING,      SILENCE)              \
@@ -166,7 +166,7 @@
     X(MOVED,          DONE,         ALWAYS, MOVED,          KEEP,   NOTHING,      SILENCE)              \
     X(MOVED,          GONE,         ALWAYS, NONE,           BEFORE, NOTHING,      HANG_UP)              \
     X(MOVED,          RESTART,      ALWAYS, MOVED,          KEEP,   DESTROY,      SILENCE)              \
-    X(MOVED,          RESTART_LOST, ALWAYS, MOVED,          KEEP,   DESTROY,      SILENCE)              \
+    X(MOVED,          RESTART_LOST, ALWAYS, MOVED,          KEEP,   NOTHING,      SILENCE)              \
     X(NONE,           RESTART,      ALWAYS, NONE,           KEEP,   NOTHING,      SILENCE)              \
     X(NONE,           RESTART_LOST, ALWAYS, NONE,           KEEP,   NOTHING,      SILENCE)
 
@@ -178,7 +178,7 @@
     X(RECEIVING,      FAILED,       ALWAYS, NONE,           AFTER,  DESTROY,      GONE)                 \
     X(RECEIVING,      LINK_LOST,    ALWAYS, NONE,           AFTER,  DESTROY,      SILENCE)              \
     X(RECEIVING,      RESTART,      ALWAYS, NONE,           AFTER,  DESTROY,      SILENCE)              \
-    X(RECEIVING,      RESTART_LOST, ALWAYS, NONE,           AFTER,  DESTROY,      SILENCE)              \
+    X(RECEIVING,      RESTART_LOST, ALWAYS, NONE,           BEFORE, NOTHING,      SILENCE)              \
     X(PREPARED,       COMMIT,       ALWAYS, ACTIVATING,     BEFORE, NOTHING,      SILENCE)              \
     X(PREPARED,       ABORT,        ALWAYS, NONE,           AFTER,  DESTROY,      GONE)                 \
     X(PREPARED,       ABORT_LOST,   ALWAYS, NONE,           AFTER,  DESTROY,      GONE)                 \
@@ -209,7 +209,7 @@
     X(DISCARDED,      ABORT,        ALWAYS, NONE,           BEFORE, NOTHING,      GONE)                 \
     X(DISCARDED,      ABORT_LOST,   ALWAYS, NONE,           BEFORE, NOTHING,      GONE)                 \
     X(DISCARDED,      RESTART,      ALWAYS, DISCARDED,      KEEP,   DESTROY,      SILENCE)              \
-    X(DISCARDED,      RESTART_LOST, ALWAYS, DISCARDED,      KEEP,   DESTROY,      SILENCE)              \
+    X(DISCARDED,      RESTART_LOST, ALWAYS, DISCARDED,      KEEP,   NOTHING,      SILENCE)              \
     X(CLASH,          ABORT,        ALWAYS, CLASH,          KEEP,   NOTHING,      CLASH)                \
     X(CLASH,          ABORT_LOST,   ALWAYS, ACTIVATING,     BEFORE, NOTHING,      SILENCE)              \
     X(CLASH,          COPY_LOST,    ALWAYS, LOST,           KEEP,   DESTROY,      HANG_UP)              \

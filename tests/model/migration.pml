@@ -63,7 +63,7 @@ bool calm, over;
 
 byte event[2];      /* what a daemon takes next; 0 but within one step of the search */
 hidden byte r, t, i;
-hidden byte seen[ROWS];   /* by this search */
+hidden byte seen[ROWS + 1]; /* by this search */
 hidden byte only_ours = 1;   /* rules outside of the table, for seeded bugs: a message of another */
 hidden byte only_newest = 1; /* transaction does nothing; neither does one of an earlier connection, */
 hidden byte all_dropped = 1; /* nor what came after its end */
@@ -559,5 +559,7 @@ init
     }
 }
 
-/* Once it is calm, all comes to rest: what that means is for judge(). */
+/* Once it is calm, all comes to rest: what that means is for judge(). Without, SPIN looks for what is stuck only. */
+#ifdef SETTLES
 ltl settles { [] (calm -> <> over) }
+#endif
