@@ -16,6 +16,7 @@ static void host_xen_free(Host *base)
     jobs_clear(host);
     images_clear(host);
     asked_clear(host);
+    helper_clear(host);
     xl_free(host->xl);
     if (host->xs != NULL)
         xs_close(host->xs);
@@ -124,6 +125,7 @@ static gboolean facts_read(HostXen *host, GError **error)
 
 static gboolean host_open(HostXen *host, GError **error)
 {
+    helper_init(host);
     if (!jobs_init(host, error) || (host->xl = xl_new(error)) == NULL)
         return FALSE;
     host->xc = xc_interface_open(&xl_silent, &xl_silent, 0);

@@ -3,6 +3,7 @@
 #ifndef HOST_XEN_PRIVATE_H
 #define HOST_XEN_PRIVATE_H
 
+#include "align.h"
 #include "collector.h"
 #include "host-xen.h"
 #include "image-file.h"
@@ -72,6 +73,7 @@ typedef struct {
     struct xs_handle *xs;     /* records and watches, from any thread */
     Xl *xl;                   /* the main thread's */
     HostFacts facts;          /* those that do not change */
+    AlignServer *align;       /* NULL: members that are saved live stop each by itself */
     guint n_jobs;             /* started and not yet reported; the main thread's */
     GSource *rest;            /* gives back what jobs took when there are none for a while */
 
@@ -255,6 +257,12 @@ char *child_path(void);
 char *text_clean(const char *bytes, gsize length, gsize max);
 /* The first line of @output after ": ", or "". */
 char *text_line(const GString *output);
+
+/* -- helper.c: libxl's save helper -- */
+
+/* Before other threads are there: changes the environment. Says in the log what it found. */
+void helper_init(HostXen *host);
+void helper_clear(HostXen *host);
 
 /* -- dryrun.c: xl reads an xl.cfg -- */
 

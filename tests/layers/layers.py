@@ -26,7 +26,7 @@ MAY_SEE = {
 
 # System headers that only these parts may include.
 FOREIGN = {
-    r"libxl(_\w+)?\.h|xenstore\.h|xenctrl\.h": {"host/xen"},
+    r"libxl(_\w+)?\.h|xenstore\.h|xenctrl\.h|xenguest\.h": {"host/xen"},
     r"libxlutil\.h": {"groupfile"},
     r"xencall\.h|xentoollog\.h|xen/.*": {"xendomgrp", "host/xen"},
     r"sqlite3\.h": {"store"},
