@@ -6,9 +6,10 @@
  *
  * A plain stream is read up to its first page, which comes when its guest
  * stands still, and the rest when it is taken, one stream after the other in
- * the order of collector_take(). A live one is read at once, but stops a little
- * before its first round is over until all live ones are there, so that their
- * guests come to stand still close together.
+ * the order of collector_take(). A live one is read at once. Where each guest
+ * stops when its own helper likes, its stream stops a little before its first
+ * round is over until all live ones are there, so that their guests come to
+ * stand still close together.
  *
  * Functions may be called on any thread.
  */
@@ -48,7 +49,7 @@ void collector_free(Collector *collector);
 /* Adds a plain stream that comes from the pipe @fd, which is borrowed. The stream is the
  * collector's. */
 CollectorStream *collector_add(Collector *collector, guint member, int fd);
-/* Likewise a live one, whose first round has about @bytes. */
+/* Likewise a live one, whose first round has about @bytes; 0: it does not stop. */
 CollectorStream *collector_add_live(Collector *collector, guint member, int fd, guint64 bytes);
 /* The guest of a live stream stands still: what is left waits to be taken. */
 void collector_hold(Collector *collector, CollectorStream *stream);

@@ -322,6 +322,8 @@ static void suspend_report(Job *job)
     saving->ended = TRUE;
     saving->error = g_steal_pointer(&job->error);
     asked_suspend_end(job->host, saving->domid, saving->uuid);
+    if (saving->image->align != NULL)
+        align_leave(saving->image->align, saving->domid);
     for (Job *after; (after = g_queue_pop_head(&saving->after)) != NULL;)
         job_start(after);
     image_settle(job->image);
@@ -346,6 +348,39 @@ static Saving *saving_new(HostImage *image, guint number, guint32 domid, gboolea
     return saving;
 }
 
+/* Whether that works shows when the image is ended. */
+static gboolean sync_run(Job *job, GError **error)
+{
+    if (fdatasync(image_file_fd(job->image->file)) != 0)
+        g_debug("an image is not synced early: %s", g_strerror(errno));
+    return TRUE;
+}
+
+static void sync_report(Job *job)
+{
+    align_proceed(job->image->align);
+}
+
+/* The first round is in the file: the time to sync it would be the guests' when they stand still,
+ * and during a round they would change pages. */
+static void on_gathered(gpointer data)
+{
+    job_start(image_job(data, sync_run, sync_report, NULL));
+}
+
+/* Whether the guests of the image stop together, now that there is one more. */
+static gboolean image_align(HostImage *image, guint32 domid)
+{
+    if (image->host->align == NULL)
+        return FALSE;
+    if (image->align != NULL && align_decided(image->align))
+        g_clear_pointer(&image->align, align_free);
+    if (image->align == NULL)
+        image->align = align_new(image->host->align, &align_limits, on_gathered, image);
+    align_add(image->align, domid);
+    return TRUE;
+}
+
 /* A stream that is added after the collector broke off is over, and its saver does not begin. */
 static void saving_add(Saving *saving)
 {
@@ -358,9 +393,11 @@ static void saving_add(Saving *saving)
     g_mutex_lock(&image->lock);
     g_ptr_array_add(image->savings, saving);
     g_mutex_unlock(&image->lock);
-    saving->stream =
-        saving->live ? collector_add_live(image->collector, saving->number, saving->pipe[0], bytes)
-                     : collector_add(image->collector, saving->number, saving->pipe[0]);
+    if (!saving->live)
+        saving->stream = collector_add(image->collector, saving->number, saving->pipe[0]);
+    else
+        saving->stream = collector_add_live(image->collector, saving->number, saving->pipe[0],
+                                            image_align(image, saving->domid) ? 0 : bytes);
 }
 
 void image_suspend(Host *base, HostImage *image, guint32 domid, const char *uuid, gboolean live,

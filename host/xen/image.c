@@ -30,6 +30,7 @@ static void image_clear(gpointer data)
     HostImage *image = data;
 
     g_queue_remove(&image->host->images, image);
+    align_free(image->align);
     collector_free(image->collector);
     g_ptr_array_unref(image->savings);
     g_clear_pointer(&image->writer, image_writer_free);

@@ -336,6 +336,7 @@ struct HostImage {
     GSource *settle;    /* set ready by any thread: calls may be done */
     GMutex lock;        /* held to add to savings, and by other threads */
     GPtrArray *savings; /* of Saving */
+    Align *align;       /* of the live ones that were begun last; or NULL */
 
     /* one that is read */
     int fd;
