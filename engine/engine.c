@@ -66,6 +66,18 @@ Engine *engine_new(Host *host, Journal *journal, const EngineListener *listener,
     return engine;
 }
 
+/* A restore has a group of its own until it has opened its image. */
+static void free_unlisted_groups(Engine *engine)
+{
+    for (guint i = 0; i < engine->operations->len; i++) {
+        Operation *operation = engine->operations->pdata[i];
+        Group *group = operation->group;
+        if (group != NULL && g_hash_table_lookup(engine->groups, group->uuid) != group)
+            group_free(group);
+        operation->group = NULL;
+    }
+}
+
 void engine_free(Engine *engine)
 {
     if (engine == NULL)
@@ -74,6 +86,7 @@ void engine_free(Engine *engine)
         engine->host->ops->timer_cancel(engine->host, engine->retry);
     engine->host->ops->watch(engine->host, NULL, NULL);
     g_ptr_array_unref(engine->works);
+    free_unlisted_groups(engine);
     g_ptr_array_unref(engine->operations);
     g_hash_table_unref(engine->members);
     g_hash_table_unref(engine->strangers);
