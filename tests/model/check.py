@@ -43,6 +43,11 @@ HARMLESS = {
     r".* on (START|MIGRATE|TIMEOUT|CANCEL|FAILED|RUN_HERE|DISCARD_HERE): no row": "a wish that is refused",
     r".* on START: no action|(source (COMMITTED|ABORTED)_LOST|destination LOST) on RUN_HERE: no action":
         "the group stays down until it is started",
+    r"(source (CHECKING|SENDING|SWITCHING)|destination ACTIVATING) on START: (starts|lets run)":
+        "the members run anyway, or are suspended again",
+    r"(source (WAITING|COMMITTED)|destination PREPARED) on START: starts": "no copy is missing that could be started",
+    r"(source (COMMITTED_LOST|ABORTED_LOST|MOVED|NONE)|destination (NONE|LOST|DISCARDED)) on START: lets run":
+        "there is no copy that could run",
     # what is done for the sake of order
     r"source (CHECKING|SENDING|SWITCHING|COMMITTED_LOST|MOVED) on GONE: no message":
         "a connection with nothing to say stays until it breaks",
@@ -143,15 +148,15 @@ def row_bugs(rules, number, row):
 
 
 def start_bugs(rules):
-    """Each state that must not start the group does so."""
+    """Each state that must not start the group does so, or lets copies run that stand still."""
     spare = len(rules.rows) + 1
-    cold = [name for name, _ in rules.actions].index("COLD_START")
+    actions = [name for name, _ in rules.actions]
     has = {(row["side"], row["state"]) for row in rules.rows if row["event"] == "START"}
     for side in table.SIDES:
         for index, state in enumerate(rules.names(side)):
-            if (side, state) not in has:
-                yield (f"{side.lower()} {state} on START: starts", f"row_at {rules.place(side, state, 'START')} {spare} "
-                       f"row_next {spare} {index} row_action {spare} {cold}")
+            for kind, action in () if (side, state) in has else (("starts", "COLD_START"), ("lets run", "RESUME")):
+                yield (f"{side.lower()} {state} on START: {kind}", f"row_at {rules.place(side, state, 'START')} {spare} "
+                       f"row_next {spare} {index} row_action {spare} {actions.index(action)}")
 
 
 def all_bugs(rules, with_rows):

@@ -110,14 +110,18 @@ inline let_run(h, member)
 inline cold_start(h)
 {
     if
-    :: copy[2 * (h)] == ABSENT -> copy[2 * (h)] = RUNS
+    :: some(h, ABSENT) ->
+        if
+        :: copy[2 * (h)] == ABSENT -> copy[2 * (h)] = RUNS
+        :: else
+        fi;
+        if
+        :: copy[2 * (h) + 1] == ABSENT -> copy[2 * (h) + 1] = RUNS
+        :: else
+        fi;
+        has_run(h)
     :: else
-    fi;
-    if
-    :: copy[2 * (h) + 1] == ABSENT -> copy[2 * (h) + 1] = RUNS
-    :: else
-    fi;
-    has_run(h)
+    fi
 }
 
 /* Nobody but an operator or a stranger destroys the last complete copy. */
