@@ -68,6 +68,31 @@ void operation_watch_image(Operation *operation)
         host->ops->timer_add(host, operation->progress_delay, look, operation);
 }
 
+/* -- what a member is now: devices may have come and gone since it was built -- */
+
+static void retrieved(gpointer data, HostConfig *config, const GError *error)
+{
+    Work *work = data;
+    work->node->config = config;
+    work_called(work, error);
+}
+
+StepResult step_retrieve(Work *work, GError **error)
+{
+    Host *host = host_of(work);
+    host->ops->config_retrieve(host, work->member->domain.domid, retrieved, work);
+    return STEP_CALL;
+}
+
+StepResult step_retrieved(Work *work, GError **error)
+{
+    if (strcmp(work->node->config->uuid, work->member->shown.uuid) == 0)
+        return STEP_DONE;
+    g_set_error(error, DOMGRP_ERROR, DOMGRP_ERROR_GROUP_STATE,
+                "its domain was replaced meanwhile: try again");
+    return STEP_FAILED;
+}
+
 /* -- the image as a whole -- */
 
 /* The group in the words that restore.c reads. */
@@ -99,7 +124,7 @@ StepResult image_step_create(Work *work, GError **error)
     g_autofree char *text = group_text(group);
     g_autofree const HostConfig **members = g_new(const HostConfig *, group->members->len);
     for (guint i = 0; i < group->members->len; i++)
-        members[i] = ((Member *)group->members->pdata[i])->config;
+        members[i] = ((MemberNode *)group->members->pdata[i])->node->config;
     HostImageSpec spec = {.path = operation->image_path,
                           .group_uuid = group->uuid,
                           .group_name = group->name,

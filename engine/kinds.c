@@ -278,6 +278,8 @@ const Step steps_soft_reset[] = {
 
 const Step steps_go_on[] = {
     {step_go_on, "resuming", AS_IT_IS}, {step_went_on, NULL, AS_IT_IS}, {0}};
+static const Step steps_retrieve[] = {
+    {step_retrieve, "asking what it is now", AS_IT_IS}, {step_retrieved, NULL, AS_IT_IS}, {0}};
 static const Step steps_create_image[] = {{image_step_create, "beginning the image", AS_IT_IS},
                                           {0}};
 /* What an earlier one has left, which is good for nothing any more, goes first. */
@@ -393,6 +395,7 @@ static const Phase phases_delete[] = {
 /* Undoing comes to the image first, then lets the members go on. */
 /* clang-format off */
 #define PHASES_SAVE                                                                                \
+    {DIRECTION_FORWARD, PHASE_CHECKS, steps_retrieve, NULL},                                       \
     {DIRECTION_NONE, PHASE_CHECKS, steps_create_image, NULL},                                      \
     {DIRECTION_REVERSE, 0, steps_stand, steps_go_on},                                              \
     {DIRECTION_NONE, 0, steps_mark, steps_abandon},                                                \

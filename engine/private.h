@@ -389,6 +389,8 @@ StepResult image_step_mark_used(Work *work, GError **error);
 StepResult image_step_give_up(Work *work, GError **error);
 StepResult image_step_discard(Work *work, GError **error);
 StepResult image_step_forget(Work *work, GError **error);
+StepResult step_retrieve(Work *work, GError **error);
+StepResult step_retrieved(Work *work, GError **error);
 StepResult step_stand(Work *work, GError **error);
 StepResult step_suspend(Work *work, GError **error);
 StepResult step_stood(Work *work, GError **error);
