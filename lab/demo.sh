@@ -74,6 +74,22 @@ type domgrp start shop
 type domgrp list shop
 type domgrp task list
 
+tell "Save it: all members stand still in one moment, and their memory becomes one file, which has a page that several
+of them share once. What is it worth?"
+type domgrp save shop /root/shop.image
+type xl list
+type domgrp image info /root/shop.image
+
+tell "Restore it: all of it runs on from where it stood."
+type domgrp restore /root/shop.image
+type domgrp list shop
+
+tell "The same in one word, into the daemon's own storage and out of it."
+type domgrp suspend shop
+type domgrp list shop
+type domgrp resume shop
+type domgrp list shop
+
 tell "Pull the plug on all of it, and forget it."
 type domgrp destroy shop
 type domgrp delete shop
