@@ -44,6 +44,7 @@ verify db web
 expect domgrp destroy shop
 
 step "a member as xl has it"
-expect domgrp image extract "$image" db db.save
-expect xl restore db.save
+expect domgrp image extract "$image" db /mnt/db.save
+expect xl restore /mnt/db.save
+rm /mnt/db.save
 verify db
