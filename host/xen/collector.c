@@ -294,11 +294,15 @@ void collector_free(Collector *collector)
 /* -- streams -- */
 
 static CollectorStream *stream_add(Collector *collector, guint member, int fd, StreamState state,
-                                   guint64 stop_at)
+                                   guint64 bytes)
 {
     CollectorStream *stream = g_new0(CollectorStream, 1);
 
-    *stream = (CollectorStream){.member = member, .fd = fd, .state = state, .stop_at = stop_at};
+    *stream = (CollectorStream){.member = member,
+                                .fd = fd,
+                                .state = state,
+                                .released = bytes == 0,
+                                .stop_at = bytes - MIN(bytes, LIVE_MARGIN)};
     g_mutex_lock(&collector->lock);
     if (collector->stopped || collector->error != NULL)
         stream->state = STREAM_OVER;
@@ -315,7 +319,7 @@ CollectorStream *collector_add(Collector *collector, guint member, int fd)
 
 CollectorStream *collector_add_live(Collector *collector, guint member, int fd, guint64 bytes)
 {
-    return stream_add(collector, member, fd, STREAM_LIVE, bytes - MIN(bytes, LIVE_MARGIN));
+    return stream_add(collector, member, fd, STREAM_LIVE, bytes);
 }
 
 void collector_hold(Collector *collector, CollectorStream *stream)

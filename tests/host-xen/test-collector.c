@@ -15,6 +15,15 @@
 /* What a stream of these tests has before its first page, and less than a page of that. */
 #define BEFORE_MAX (3 * 4096)
 
+/* In the system's place: how often an image was synced while it was written. */
+static gint syncs;
+
+int fdatasync(int fd)
+{
+    g_atomic_int_inc(&syncs);
+    return 0;
+}
+
 /* -- who writes a stream, as libxl's helper would -- */
 
 typedef struct {
@@ -106,6 +115,7 @@ static void fixture_init(Fixture *fixture, int fd)
     guint number;
 
     *fixture = (Fixture){.fd = fd};
+    g_atomic_int_set(&syncs, 0);
     g_mutex_init(&fixture->lock);
     g_cond_init(&fixture->told);
     fixture->writer = image_writer_new(fd, &spec, &error);
@@ -198,6 +208,26 @@ static void test_live(void)
     source_start(&b, fixture.collector, slow);
     wait_state(&fixture, a.stream, STREAM_OVER);
     wait_state(&fixture, b.stream, STREAM_OVER);
+    g_assert_cmpint(g_atomic_int_get(&syncs), ==, 1);
+    finish(&fixture, &a, &b);
+    source_clear(&a);
+    source_clear(&b);
+    fixture_clear(&fixture);
+}
+
+/* Streams that do not stop have nobody to wait for, and nothing is synced for them. */
+static void test_live_unstopped(void)
+{
+    Fixture fixture;
+    Source a, b;
+    fixture_init(&fixture, memory_file("", 0));
+    source_init(&a, 3000, 1);
+    source_init(&b, 3000, 2);
+    source_start(&a, fixture.collector, collector_add_live(fixture.collector, 0, a.pipe[0], 0));
+    source_start(&b, fixture.collector, collector_add_live(fixture.collector, 1, b.pipe[0], 0));
+    wait_state(&fixture, a.stream, STREAM_OVER);
+    wait_state(&fixture, b.stream, STREAM_OVER);
+    g_assert_cmpint(g_atomic_int_get(&syncs), ==, 0);
     finish(&fixture, &a, &b);
     source_clear(&a);
     source_clear(&b);
@@ -332,6 +362,7 @@ int main(int argc, char **argv)
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/collector/plain", test_plain);
     g_test_add_func("/collector/live", test_live);
+    g_test_add_func("/collector/live-unstopped", test_live_unstopped);
     g_test_add_func("/collector/live-held", test_live_held);
     g_test_add_func("/collector/full", test_full);
     g_test_add_func("/collector/stopped", test_stopped);
