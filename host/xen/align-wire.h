@@ -32,7 +32,6 @@ typedef enum {
     ALIGN_STOCK, /* a hello: you are not, be the stock helper */
     ALIGN_ROUND, /* send another round */
     ALIGN_STOP,  /* suspend the guest and send the rest */
-    ALIGN_ABORT, /* give up, the guest runs on */
 } AlignVerdict;
 
 /* The daemon's; some come unasked. */

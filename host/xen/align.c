@@ -37,10 +37,10 @@ typedef struct {
 struct Align {
     AlignServer *server;
     AlignLimits limits;
-    GPtrArray *members;   /* of Member */
-    AlignVerdict verdict; /* ALIGN_STOP and ALIGN_ABORT are final; until then ALIGN_WAIT */
-    gboolean gathered;    /* all have sent all memory once */
-    gboolean held;        /* what on_gathered is for is not done yet */
+    GPtrArray *members; /* of Member */
+    gboolean decided;   /* to stop: that is final */
+    gboolean gathered;  /* all have sent all memory once */
+    gboolean held;      /* what on_gathered is for is not done yet */
     void (*on_gathered)(gpointer data);
     gpointer data;
     gboolean closing; /* no more rounds */
@@ -136,7 +136,7 @@ static void align_gather(Align *align)
 static void align_decide(Align *align)
 {
     guint wanting;
-    if (align_decided(align) || !align_gathered(align, &wanting))
+    if (align->decided || !align_gathered(align, &wanting))
         return;
     if (!align->gathered)
         align_gather(align);
@@ -144,7 +144,7 @@ static void align_decide(Align *align)
         return;
     if (wanting == 0) {
         g_debug("all stop");
-        align->verdict = ALIGN_STOP;
+        align->decided = TRUE;
         source_drop(&align->timer);
     }
     for (guint i = 0; i < align->members->len; i++) {
@@ -192,7 +192,7 @@ static void peer_join(Peer *peer, Align *align, Member *member)
     member->state = SENDING;
     if (!align->gathered && align->timer != NULL)
         align_timer(align, align->limits.come_ms);
-    peer_answer(peer, ALIGN_HELLO, align->verdict);
+    peer_answer(peer, ALIGN_HELLO, ALIGN_WAIT);
 }
 
 /* FALSE: it has no more to say here. */
@@ -227,7 +227,7 @@ static gboolean peer_report(Peer *peer, const AlignReport *report)
     member->state = WAITING;
     member->round = report->round;
     member->dirty = report->dirty;
-    member_answer(member, align->verdict);
+    member_answer(member, align->decided ? ALIGN_STOP : ALIGN_WAIT);
     align_decide(align);
     return TRUE;
 }
@@ -390,7 +390,7 @@ Align *align_new(AlignServer *server, const AlignLimits *limits, void (*gathered
 void align_add(Align *align, guint32 domid)
 {
     Member *member = g_new0(Member, 1);
-    g_return_if_fail(!align_decided(align));
+    g_return_if_fail(!align->decided);
     *member = (Member){.domid = domid, .before = G_MAXUINT64};
     g_ptr_array_add(align->members, member);
     align_timer(align, align->limits.come_ms);
@@ -398,7 +398,7 @@ void align_add(Align *align, guint32 domid)
 
 void align_proceed(Align *align)
 {
-    if (!align->held || align_decided(align))
+    if (!align->held || align->decided)
         return;
     align->held = FALSE;
     align_timer(align, align->limits.converge_ms);
@@ -407,7 +407,7 @@ void align_proceed(Align *align)
 
 gboolean align_decided(const Align *align)
 {
-    return align->verdict != ALIGN_WAIT;
+    return align->decided;
 }
 
 void align_leave(Align *align, guint32 domid)
@@ -426,23 +426,12 @@ void align_leave(Align *align, guint32 domid)
 /* Ends their connections; nothing is decided any more. */
 static void align_part(Align *align)
 {
-    align->verdict = ALIGN_ABORT;
+    align->decided = TRUE;
     source_drop(&align->timer);
     for (guint i = 0; i < align->members->len; i++) {
         Member *member = align->members->pdata[i];
         if (member->peer != NULL)
             peer_drop(member->peer);
-    }
-}
-
-void align_abort(Align *align)
-{
-    align->verdict = ALIGN_ABORT;
-    source_drop(&align->timer);
-    for (guint i = 0; i < align->members->len; i++) {
-        Member *member = align->members->pdata[i];
-        if (member->peer != NULL)
-            member_answer(member, ALIGN_ABORT);
     }
 }
 

@@ -47,12 +47,10 @@ Align *align_new(AlignServer *server, const AlignLimits *limits, void (*gathered
 void align_add(Align *align, guint32 domid);
 /* What @gathered was to do is done. */
 void align_proceed(Align *align);
-/* Whether they were told to stop or to give up. */
+/* Whether they were told to stop. */
 gboolean align_decided(const Align *align);
 /* Its save has ended, or does not begin: @domid is not waited for any more. */
 void align_leave(Align *align, guint32 domid);
-/* Helpers give up at once, or when their round ends; their guests run on. */
-void align_abort(Align *align);
 /* Helpers that still wait decide by themselves. */
 void align_free(Align *align);
 

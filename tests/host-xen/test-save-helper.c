@@ -286,23 +286,6 @@ static void test_waits(void)
     align_free(align);
 }
 
-static void test_abort(void)
-{
-    Align *align = expect(2);
-    Run run;
-    g_setenv(ALIGN_ENV, path, TRUE);
-    save_start(&run, PV, "1000 20");
-    run_listen(&run);
-    run_drain(&run);
-    wait_said(&run, "log peek", 1);
-    align_abort(align);
-    wait_ended(&run);
-    g_assert_cmpuint(said(&run, "suspend"), ==, 0);
-    g_assert_nonnull(strstr(run.said->str, "complete -1 "));
-    run_clear(&run);
-    align_free(align);
-}
-
 static void test_refused_suspend(void)
 {
     Run run;
@@ -520,7 +503,6 @@ int main(int argc, char **argv)
 
     g_test_add_func("/save-helper/alone-in-group", test_alone_in_group);
     g_test_add_func("/save-helper/waits", test_waits);
-    g_test_add_func("/save-helper/abort", test_abort);
     g_test_add_func("/save-helper/refused-suspend", test_refused_suspend);
     g_test_add_func("/save-helper/no-xen", test_no_xen);
     g_test_add_func("/save-helper/hvm", test_hvm);

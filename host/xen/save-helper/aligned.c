@@ -38,8 +38,7 @@ static gboolean answer_read(Aligned *aligned, gint64 deadline, AlignAnswer *ret_
         return FALSE;
     }
     aligned->heard = g_get_monotonic_time();
-    if (ret_answer->verdict == ALIGN_STOP || ret_answer->verdict == ALIGN_ABORT)
-        aligned->final = ret_answer->verdict;
+    aligned->stop = aligned->stop || ret_answer->verdict == ALIGN_STOP;
     return TRUE;
 }
 
@@ -72,7 +71,7 @@ static gboolean aligned_connect(Aligned *aligned, const char *path)
 gboolean aligned_join(Aligned *aligned, const char *path, guint32 domid)
 {
     AlignAnswer answer;
-    *aligned = (Aligned){.fd = -1, .domid = domid, .final = ALIGN_WAIT};
+    *aligned = (Aligned){.fd = -1, .domid = domid};
     if (!aligned_connect(aligned, path))
         return FALSE;
     report(aligned, ALIGN_HELLO, 0, 0);
@@ -88,20 +87,12 @@ AlignVerdict aligned_tell(Aligned *aligned, guint32 round, guint64 dirty, guint6
     gint64 deadline = g_get_monotonic_time() + AGAIN_US;
     AlignAnswer answer;
 
-    if (aligned->final == ALIGN_WAIT)
+    if (!aligned->stop)
         report(aligned, round, dirty, written);
-    while (aligned->final == ALIGN_WAIT && answer_read(aligned, deadline, &answer))
+    while (!aligned->stop && answer_read(aligned, deadline, &answer))
         if (answer.verdict == ALIGN_ROUND && answer.round == round)
             return ALIGN_ROUND;
     if (g_get_monotonic_time() - aligned->heard > SILENCE_US)
         aligned_end(aligned);
-    return aligned->final;
-}
-
-gboolean aligned_aborts(Aligned *aligned)
-{
-    AlignAnswer answer;
-    while (aligned->final == ALIGN_WAIT && answer_read(aligned, 0, &answer))
-        ;
-    return aligned->final == ALIGN_ABORT;
+    return aligned->stop ? ALIGN_STOP : ALIGN_WAIT;
 }

@@ -12,20 +12,17 @@
 typedef struct {
     int fd; /* -1: alone */
     guint32 domid;
-    gint64 heard;       /* when, monotonic */
-    AlignVerdict final; /* ALIGN_STOP or ALIGN_ABORT once it was said, else ALIGN_WAIT */
+    gint64 heard;  /* when, monotonic */
+    gboolean stop; /* it was said */
 } Aligned;
 
 /* FALSE if @domid is not to be aligned with others; @path is the daemon's socket. */
 gboolean aligned_join(Aligned *aligned, const char *path, guint32 domid);
 
 /*
- * Tells that @round rounds are sent and waits a moment for the verdict: ALIGN_ROUND, ALIGN_STOP or
- * ALIGN_ABORT. ALIGN_WAIT: tell again, unless it is alone now.
+ * Tells that @round rounds are sent and waits a moment for the verdict: ALIGN_ROUND or ALIGN_STOP.
+ * ALIGN_WAIT: tell again, unless it is alone now.
  */
 AlignVerdict aligned_tell(Aligned *aligned, guint32 round, guint64 dirty, guint64 written);
-
-/* Whether the daemon has said, meanwhile, to give up. */
-gboolean aligned_aborts(Aligned *aligned);
 
 #endif

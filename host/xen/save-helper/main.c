@@ -109,7 +109,7 @@ static int decide(Save *save, guint round, guint64 written)
     AlignVerdict verdict = ALIGN_WAIT;
     while (verdict == ALIGN_WAIT && !terminated && save->aligned.fd >= 0)
         verdict = aligned_tell(&save->aligned, round, dirty_now(save), written);
-    if (terminated || verdict == ALIGN_ABORT)
+    if (terminated)
         return XGS_POLICY_ABORT;
     if (verdict == ALIGN_WAIT)
         return decide_alone(save, round);
@@ -123,7 +123,7 @@ static int decide(Save *save, guint round, guint64 written)
 static int on_precopy(struct precopy_stats stats, void *data)
 {
     Save *save = data;
-    if (terminated || aligned_aborts(&save->aligned))
+    if (terminated)
         return XGS_POLICY_ABORT;
     if (stats.dirty_count < 0)
         return decide(save, stats.iteration, stats.total_written);
