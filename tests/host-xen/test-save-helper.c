@@ -237,12 +237,12 @@ static Align *expect(guint n)
     return align;
 }
 
-/* Starts one that is expected and begins to be libxl. */
-static Align *aligned_start(Run *run, const char *guest)
+/* Starts one that is expected, with @n of 2 together with another one, and begins to be libxl. */
+static Align *aligned_start(Run *run, guint n, const char *callbacks, const char *guest)
 {
-    Align *align = expect(1);
+    Align *align = expect(n);
     g_setenv(ALIGN_ENV, path, TRUE);
-    save_start(run, PV, guest);
+    save_start(run, callbacks, guest);
     run_listen(run);
     return align;
 }
@@ -252,7 +252,7 @@ static Align *aligned_start(Run *run, const char *guest)
 static void test_alone_in_group(void)
 {
     Run run;
-    Align *align = aligned_start(&run, "1000 600 300 20");
+    Align *align = aligned_start(&run, 1, PV, "1000 600 300 20");
     run_drain(&run);
     wait_ended(&run);
     g_assert_cmpuint(said(&run, "log saving domain 5, flags 1, type 0, back -1"), ==, 1);
@@ -271,11 +271,8 @@ static void test_alone_in_group(void)
 /* While another sends, it waits, and tells now and then how much has become dirty. */
 static void test_waits(void)
 {
-    Align *align = expect(2);
     Run run;
-    g_setenv(ALIGN_ENV, path, TRUE);
-    save_start(&run, PV, "1000 20");
-    run_listen(&run);
+    Align *align = aligned_start(&run, 2, PV, "1000 20");
     run_drain(&run);
     wait_said(&run, "log peek", 3);
     g_assert_cmpuint(said(&run, "suspend"), ==, 0);
@@ -289,7 +286,7 @@ static void test_waits(void)
 static void test_refused_suspend(void)
 {
     Run run;
-    Align *align = aligned_start(&run, "100 0");
+    Align *align = aligned_start(&run, 1, PV, "100 0");
     run.suspended = 0;
     run_drain(&run);
     wait_ended(&run);
@@ -301,7 +298,7 @@ static void test_refused_suspend(void)
 static void test_no_xen(void)
 {
     Run run;
-    Align *align = aligned_start(&run, NULL);
+    Align *align = aligned_start(&run, 1, PV, NULL);
     wait_ended(&run);
     g_assert_cmpstr(run.said->str, ==, "complete -1 No such device\n");
     run_clear(&run);
@@ -311,11 +308,8 @@ static void test_no_xen(void)
 /* A guest with a device model: that is told to say what it changes. */
 static void test_hvm(void)
 {
-    Align *align = expect(1);
     Run run;
-    g_setenv(ALIGN_ENV, path, TRUE);
-    save_start(&run, HVM, "10 0");
-    run_listen(&run);
+    Align *align = aligned_start(&run, 1, HVM, "10 0");
     run_drain(&run);
     wait_ended(&run);
     g_assert_cmpuint(said(&run, "logdirty 5 1"), ==, 1);
@@ -330,7 +324,7 @@ static void test_hvm(void)
 static void alone(const char *guest, const char *last, const char *next)
 {
     Run run;
-    Align *align = aligned_start(&run, guest);
+    Align *align = aligned_start(&run, 1, PV, guest);
     wait_said(&run, "log round 1", 1);
     align_free(align);
     run_drain(&run);
@@ -383,11 +377,8 @@ static void test_silence(void)
 static void test_terminated(gconstpointer data)
 {
     gboolean blocked = GPOINTER_TO_INT(data);
-    Align *align = expect(2);
     Run run;
-    g_setenv(ALIGN_ENV, path, TRUE);
-    save_start(&run, PV, blocked ? "200000 20" : "1000 20");
-    run_listen(&run);
+    Align *align = aligned_start(&run, 2, PV, blocked ? "200000 20" : "1000 20");
     wait_said(&run, blocked ? "log round 1" : "log peek", 1);
     kill(run.pid, SIGTERM);
     wait_ended(&run);
@@ -401,7 +392,7 @@ static void test_terminated(gconstpointer data)
 static void test_nobody_reads(void)
 {
     Run run;
-    Align *align = aligned_start(&run, "200000 20");
+    Align *align = aligned_start(&run, 1, PV, "200000 20");
     wait_said(&run, "log round 1", 1);
     close(run.stream);
     run.stream = -1;
