@@ -131,6 +131,18 @@ gboolean format_header(const guint8 bytes[FORMAT_HEADER], guint64 seed, BlockHea
     return believable(ret_header);
 }
 
+BlockEntry format_entry_of(const BlockHeader *header, guint64 offset)
+{
+    return (BlockEntry){.offset = offset,
+                        .first = header->first,
+                        .sum = header->sum,
+                        .member = header->member,
+                        .count = header->count,
+                        .stored = header->stored,
+                        .type = header->type,
+                        .flags = header->flags};
+}
+
 void format_put_entry(const BlockEntry *entry, guint8 ret_bytes[FORMAT_ENTRY])
 {
     bytes_put_u64(ret_bytes, entry->offset);

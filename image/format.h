@@ -102,6 +102,8 @@ void format_put_header(BlockHeader *header, const void *payload, guint64 seed,
 /* FALSE if these are not the bytes of a sound header. */
 gboolean format_header(const guint8 bytes[FORMAT_HEADER], guint64 seed, BlockHeader *ret_header);
 
+/* What the index says of the block with @header at @offset. */
+BlockEntry format_entry_of(const BlockHeader *header, guint64 offset);
 void format_put_entry(const BlockEntry *entry, guint8 ret_bytes[FORMAT_ENTRY]);
 void format_entry(const guint8 bytes[FORMAT_ENTRY], BlockEntry *ret_entry);
 

@@ -249,15 +249,7 @@ static gboolean peek(Input *input, guint64 offset, Block *ret_block)
         header.stored > input->size - offset - FORMAT_HEADER ||
         header.seq > (guint64)FORMAT_BLOCKS_MAX * 2)
         return FALSE;
-    *ret_block = (Block){.entry = {.offset = offset,
-                                   .first = header.first,
-                                   .sum = header.sum,
-                                   .member = header.member,
-                                   .count = header.count,
-                                   .stored = header.stored,
-                                   .type = header.type,
-                                   .flags = header.flags},
-                         .seq = (guint32)header.seq};
+    *ret_block = (Block){.entry = format_entry_of(&header, offset), .seq = (guint32)header.seq};
     return TRUE;
 }
 

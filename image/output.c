@@ -89,14 +89,7 @@ gboolean output_block(Output *output, BlockType type, guint32 member, guint64 fi
                           .count = count,
                           .first = first};
     format_put_header(&header, output->buffer + FORMAT_HEADER, output->seed, output->buffer);
-    BlockEntry entry = {.offset = output->offset,
-                        .first = first,
-                        .sum = header.sum,
-                        .member = member,
-                        .count = count,
-                        .stored = header.stored,
-                        .type = header.type,
-                        .flags = header.flags};
+    BlockEntry entry = format_entry_of(&header, output->offset);
     g_array_append_val(output->entries, entry);
     return write_all(output, output->buffer, FORMAT_HEADER + header.stored, error);
 }

@@ -30,17 +30,11 @@ typedef struct {
 static void append_block(Craft *craft, BlockHeader *header, const guint8 *payload)
 {
     guint8 bytes[FORMAT_HEADER], entry_bytes[FORMAT_ENTRY];
-    BlockEntry entry = {.offset = craft->bytes->len};
+    BlockEntry entry;
 
     header->seq = craft->seq++;
     format_put_header(header, payload, craft->seed, bytes);
-    entry.first = header->first;
-    entry.sum = header->sum;
-    entry.member = header->member;
-    entry.count = header->count;
-    entry.stored = header->stored;
-    entry.type = header->type;
-    entry.flags = header->flags;
+    entry = format_entry_of(header, craft->bytes->len);
     format_put_entry(&entry, entry_bytes);
     g_byte_array_append(craft->index, entry_bytes, FORMAT_ENTRY);
     craft->chain = format_chain(craft->chain, header->sum);

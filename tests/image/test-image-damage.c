@@ -285,17 +285,11 @@ typedef struct {
 static void forge_block(Forge *forge, BlockHeader *header, const guint8 *payload)
 {
     guint8 bytes[FORMAT_HEADER], entry_bytes[FORMAT_ENTRY];
-    BlockEntry entry = {.offset = forge->image->len,
-                        .first = header->first,
-                        .member = header->member,
-                        .count = header->count,
-                        .stored = header->stored,
-                        .type = header->type,
-                        .flags = header->flags};
+    BlockEntry entry;
 
     header->seq = forge->seq++;
     format_put_header(header, payload, forge->seed, bytes);
-    entry.sum = header->sum;
+    entry = format_entry_of(header, forge->image->len);
     forge->end.sum = format_chain(forge->end.sum, header->sum);
     format_put_entry(&entry, entry_bytes);
     g_byte_array_append(forge->entries, entry_bytes, FORMAT_ENTRY);
