@@ -11,7 +11,6 @@
 #include "piece.h"
 #include "xl.h"
 
-#include <openssl/rand.h>
 #include <unistd.h>
 #include <xxhash.h>
 
@@ -58,24 +57,13 @@ static gssize write_fd(gpointer data, const void *bytes, gsize length)
     return write(writer->fd, bytes, length);
 }
 
-static gboolean random_uuid(guint8 ret_uuid[FORMAT_UUID])
-{
-    if (RAND_bytes(ret_uuid, FORMAT_UUID) != 1)
-        return FALSE;
-    ret_uuid[6] = (ret_uuid[6] & 0x0f) | 0x40;
-    ret_uuid[8] = (ret_uuid[8] & 0x3f) | 0x80;
-    return TRUE;
-}
-
 /* @text as bytes, or a new UUID if it is empty. */
 static gboolean uuid_or_new(const char *text, guint8 ret_uuid[FORMAT_UUID], GError **error)
 {
     if (text != NULL && text[0] != '\0')
         return payload_uuid(text, ret_uuid, error);
-    if (random_uuid(ret_uuid))
-        return TRUE;
-    g_set_error(error, DOMGRP_ERROR, DOMGRP_ERROR_INTERNAL, "OpenSSL gives no random numbers");
-    return FALSE;
+    g_autofree char *random = g_uuid_string_random();
+    return payload_uuid(random, ret_uuid, error);
 }
 
 static gboolean write_group(ImageWriter *writer, const ImageSpec *spec, GError **error)
