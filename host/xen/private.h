@@ -131,7 +131,6 @@ struct Job {
         HostCreated created;
         HostConfigured configured;
         void (*paused)(gpointer data, const HostPause *pause, const GError *error);
-        HostImageOpened opened;
     } callback;
     gpointer data;
     GDestroyNotify data_free; /* on the main context, or NULL */
