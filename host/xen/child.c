@@ -28,13 +28,6 @@ typedef struct {
     int err[2];
 } Process;
 
-static void fd_close(int *fd)
-{
-    if (*fd >= 0)
-        close(*fd);
-    *fd = -1;
-}
-
 /* A copy of @fd above those that the child's files take, so that dup2 never meets its own source.
  */
 static int fd_high(int fd)

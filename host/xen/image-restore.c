@@ -36,8 +36,7 @@ static void opening_free(gpointer data)
 {
     Opening *opening = data;
     g_clear_pointer(&opening->reader, image_reader_free);
-    if (opening->fd >= 0)
-        close(opening->fd);
+    fd_close(&opening->fd);
     g_free(opening);
 }
 
@@ -207,8 +206,7 @@ static gboolean feed_end(gpointer data, gboolean built, GError **error)
 {
     Feed *feed = data;
 
-    close(feed->pipe[0]);
-    feed->pipe[0] = -1;
+    fd_close(&feed->pipe[0]);
     g_thread_join(feed->thread);
     if (feed->good && feed->front == sizeof libxl_front)
         return TRUE;

@@ -157,13 +157,6 @@ void image_create(Host *base, const HostImageSpec *spec, HostImageOpened done, g
 
 /* -- a member's saving -- */
 
-static void fd_close(int *fd)
-{
-    if (*fd >= 0)
-        close(*fd);
-    *fd = -1;
-}
-
 void saving_free(Saving *saving)
 {
     fd_close(&saving->pipe[0]);

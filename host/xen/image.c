@@ -6,8 +6,6 @@
  */
 #include "private.h"
 
-#include <unistd.h>
-
 /* -- its life -- */
 
 HostImage *image_new(HostXen *host)
@@ -36,8 +34,7 @@ static void image_clear(gpointer data)
     g_clear_pointer(&image->writer, image_writer_free);
     image_file_free(image->file);
     g_clear_pointer(&image->reader, image_reader_free);
-    if (image->fd >= 0)
-        close(image->fd);
+    fd_close(&image->fd);
     if (image->settle != NULL)
         source_free(image->settle);
     g_free(image->path);

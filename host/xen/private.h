@@ -12,6 +12,7 @@
 #include <gio/gio.h>
 #include <libxl.h>
 #include <libxl_utils.h>
+#include <unistd.h>
 #include <xenctrl.h>
 #include <xenstore.h>
 
@@ -24,6 +25,14 @@
 #define BUILDS_MAX CLAMP(g_get_num_processors() + 1, 2, JOBS_MAX)
 /* Programs that are asked whether members are ready; they mostly wait. */
 #define PROGRAMS_MAX 8
+
+/* Closes *@fd unless it is -1, which it is then. */
+static inline void fd_close(int *fd)
+{
+    if (*fd >= 0)
+        close(*fd);
+    *fd = -1;
+}
 
 /* -- xl.c: libxl as one thread uses it -- */
 
