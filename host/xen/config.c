@@ -41,24 +41,30 @@ static void facts_fill(const libxl_domain_config *parsed, HostConfig *config)
     config->on[HOST_REASON_SOFT_RESET] = action_of(parsed->on_soft_reset);
 }
 
+gboolean config_load(Xl *xl, const char *json, libxl_domain_config *ret_parsed, GError **error)
+{
+    libxl_domain_config_init(ret_parsed);
+    xl_forget(xl);
+    int rc = libxl_domain_config_from_json(xl->ctx, ret_parsed, json);
+    if (rc == 0)
+        return TRUE;
+    libxl_domain_config_dispose(ret_parsed);
+    return xl_fail(xl, rc, error, "a domain's configuration cannot be read");
+}
+
 gboolean config_facts(Xl *xl, const char *json, HostConfig **ret_config, GError **error)
 {
     libxl_domain_config parsed;
     uint64_t need_kib = 0;
 
-    libxl_domain_config_init(&parsed);
-    xl_forget(xl);
-    int rc = libxl_domain_config_from_json(xl->ctx, &parsed, json);
-    if (rc != 0) {
-        libxl_domain_config_dispose(&parsed);
-        return xl_fail(xl, rc, error, "a domain's configuration cannot be read");
-    }
+    if (!config_load(xl, json, &parsed, error))
+        return FALSE;
     g_autoptr(HostConfig) config = g_new0(HostConfig, 1);
     facts_fill(&parsed, config);
     config->json = g_strdup(json);
 
     /* This puts defaults into the configuration, so it comes last and is not kept. */
-    rc = libxl_domain_need_memory(xl->ctx, &parsed, INVALID_DOMID, &need_kib);
+    int rc = libxl_domain_need_memory(xl->ctx, &parsed, INVALID_DOMID, &need_kib);
     libxl_domain_config_dispose(&parsed);
     if (rc != 0)
         return xl_fail(xl, rc, error, "the memory that \"%s\" needs is not known", config->name);
@@ -241,16 +247,11 @@ gboolean config_map(Host *base, const char *json, const HostConfigMap *map, Host
     Xl *xl = host_xen(base)->xl;
     g_autofree char *mapped = NULL;
     libxl_domain_config parsed;
-    gboolean good = FALSE;
 
-    libxl_domain_config_init(&parsed);
-    xl_forget(xl);
-    int rc = libxl_domain_config_from_json(xl->ctx, &parsed, json);
-    if (rc != 0)
-        xl_fail(xl, rc, error, "a domain's configuration cannot be read");
-    else
-        good = map_disks(&parsed, map, error) && map_macs(&parsed, map, error) &&
-               map_name(&parsed, map, error);
+    if (!config_load(xl, json, &parsed, error))
+        return FALSE;
+    gboolean good = map_disks(&parsed, map, error) && map_macs(&parsed, map, error) &&
+                    map_name(&parsed, map, error);
     if (good)
         mapped = json_of(xl, &parsed);
     libxl_domain_config_dispose(&parsed);

@@ -95,13 +95,10 @@ gboolean life_build(Job *job, const Restore *restore, GError **error)
     libxl_domain_config config;
     gboolean good = FALSE;
 
-    libxl_domain_config_init(&config);
-    int rc = libxl_domain_config_from_json(job->xl->ctx, &config, job->text);
-    if (rc != 0)
-        xl_fail(job->xl, rc, error, "a domain's configuration cannot be read");
-    else
+    if (config_load(job->xl, job->text, &config, error)) {
         good = build(job, &config, restore, error);
-    libxl_domain_config_dispose(&config);
+        libxl_domain_config_dispose(&config);
+    }
     if (!good) {
         create_undo(job);
         job->domid = HOST_DOMID_NONE;

@@ -218,7 +218,9 @@ void config_read(Host *host, const char *path, const char *text, const char *dir
                  HostConfigured done, gpointer data);
 void config_retrieve(Host *host, guint32 domid, HostConfigured done, gpointer data);
 gboolean config_parse(Host *host, const char *json, HostConfig **ret_config, GError **error);
-/* The same, with the libxl context of any thread. */
+/* Reads @json with the libxl context of any thread; dispose of *@ret_parsed if it is TRUE. */
+gboolean config_load(Xl *xl, const char *json, libxl_domain_config *ret_parsed, GError **error);
+/* config_parse() with the libxl context of any thread. */
 gboolean config_facts(Xl *xl, const char *json, HostConfig **ret_config, GError **error);
 gboolean config_map(Host *host, const char *json, const HostConfigMap *map, HostConfig **ret_config,
                     GError **error);
