@@ -223,22 +223,10 @@ static gboolean keys_find(CfgText *cfg, GError **error)
 
 /* -- values -- */
 
-/* The line of the @i'th string of @key, or of the key where it has not so many. */
 guint cfg_text_line(const CfgText *cfg, guint key, guint i)
 {
     const KeyPlace *place = &cfg->places[key];
     return i < place->n_values ? place->word[1 + i].line : place->word->line;
-}
-
-/* The string of @key; NULL if the file has it not, or with an error. */
-const char *cfg_text_string(const CfgText *cfg, guint key, GError **error)
-{
-    const char *value = NULL;
-    if (xlu_cfg_get_string(cfg->config, cfg->kind->key(key), &value, 1) == EINVAL)
-        g_set_error(error, DOMGRP_ERROR, DOMGRP_ERROR_VALUE,
-                    "%s:%u: \"%s\" is a list; write one value in quotes", cfg->filename,
-                    cfg->places[key].word->line, cfg->kind->key(key));
-    return value;
 }
 
 int cfg_text_count(const CfgText *cfg, guint key)
@@ -275,6 +263,17 @@ static gboolean value_add(const CfgText *cfg, guint key, guint i, const char *va
     return FALSE;
 }
 
+/* The string of @key, which is there; NULL with an error if it is a list. */
+static const char *string_get(const CfgText *cfg, guint key, GError **error)
+{
+    const char *value = NULL;
+    if (xlu_cfg_get_string(cfg->config, cfg->kind->key(key), &value, 1) == EINVAL)
+        g_set_error(error, DOMGRP_ERROR, DOMGRP_ERROR_VALUE,
+                    "%s:%u: \"%s\" is a list; write one value in quotes", cfg->filename,
+                    cfg->places[key].word->line, cfg->kind->key(key));
+    return value;
+}
+
 static gboolean list_add(const CfgText *cfg, guint key, CfgAdd add, gpointer data, GError **error)
 {
     int count = cfg_text_count(cfg, key);
@@ -305,7 +304,7 @@ gboolean cfg_text_add(const CfgText *cfg, guint key, gboolean is_list, CfgAdd ad
         return TRUE;
     if (is_list)
         return list_add(cfg, key, add, data, error);
-    const char *value = cfg_text_string(cfg, key, error);
+    const char *value = string_get(cfg, key, error);
     return value != NULL && value_add(cfg, key, 0, value, add, data, error);
 }
 

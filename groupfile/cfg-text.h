@@ -41,8 +41,6 @@ const char *cfg_text_filename(const CfgText *cfg);
 gboolean cfg_text_has(const CfgText *cfg, guint key);
 /* The line of the @i'th string of @key, which is there, or of @key where it has not so many. */
 guint cfg_text_line(const CfgText *cfg, guint key, guint i);
-/* The string of @key, borrowed; NULL if it is not there, or with VALUE if it is a list. */
-const char *cfg_text_string(const CfgText *cfg, guint key, GError **error);
 /* How many items the list @key has; minus an errno: it is not there (ESRCH), or no list (EINVAL).
  */
 int cfg_text_count(const CfgText *cfg, guint key);

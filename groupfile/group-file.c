@@ -39,40 +39,33 @@ void group_file_free(GroupFile *file)
     g_free(file);
 }
 
+static gboolean name_set(gpointer data, const char *key, const char *value, GError **error)
+{
+    GroupFile *file = data;
+    if (!domgrp_name_check("group", value, error))
+        return FALSE;
+    file->name = g_strdup(value);
+    return TRUE;
+}
+
 static gboolean name_read(const CfgText *cfg, GroupFile *file, GError **error)
 {
-    GError *local = NULL;
-    const char *name = cfg_text_string(cfg, KEY_NAME, &local);
-    if (name == NULL) {
-        if (local == NULL)
-            g_set_error(&local, DOMGRP_ERROR, DOMGRP_ERROR_VALUE,
-                        "%s: there is no name; add name = \"...\"", cfg_text_filename(cfg));
-        g_propagate_error(error, local);
-        return FALSE;
-    }
-    if (!domgrp_name_check("group", name, error)) {
-        g_prefix_error(error, "%s:%u: ", cfg_text_filename(cfg), cfg_text_line(cfg, KEY_NAME, 0));
-        return FALSE;
-    }
-    file->name = g_strdup(name);
-    return TRUE;
+    if (cfg_text_has(cfg, KEY_NAME))
+        return cfg_text_add(cfg, KEY_NAME, FALSE, name_set, file, error);
+    g_set_error(error, DOMGRP_ERROR, DOMGRP_ERROR_VALUE, "%s: there is no name; add name = \"...\"",
+                cfg_text_filename(cfg));
+    return FALSE;
+}
+
+static gboolean uuid_set(gpointer data, const char *key, const char *value, GError **error)
+{
+    GroupFile *file = data;
+    return domgrp_uuid_parse(value, file->uuid, error);
 }
 
 static gboolean uuid_read(const CfgText *cfg, GroupFile *file, GError **error)
 {
-    GError *local = NULL;
-    const char *uuid = cfg_text_string(cfg, KEY_UUID, &local);
-    if (uuid == NULL && local == NULL)
-        return TRUE;
-    if (local != NULL) {
-        g_propagate_error(error, local);
-        return FALSE;
-    }
-    if (!domgrp_uuid_parse(uuid, file->uuid, error)) {
-        g_prefix_error(error, "%s:%u: ", cfg_text_filename(cfg), cfg_text_line(cfg, KEY_UUID, 0));
-        return FALSE;
-    }
-    return TRUE;
+    return cfg_text_add(cfg, KEY_UUID, FALSE, uuid_set, file, error);
 }
 
 /* How many members there are; 0 with an error. */
