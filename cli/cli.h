@@ -128,6 +128,8 @@ char *text_duration(guint64 ns);
 /* "12.0 MiB of 384.0 MiB (3 %), 28.1 MiB/s, 13 s left", the rate being that from @first bytes on,
  * in @elapsed_us; 0 @total: not known. */
 char *text_rate(guint64 done, guint64 total, guint64 first, gint64 elapsed_us);
+/* What follows a word of which there are @n; static. */
+const char *text_plural(guint64 n);
 double text_percent(guint64 part, guint64 whole);
 
 /* -- files (target.c) -- */

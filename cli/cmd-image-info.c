@@ -191,6 +191,6 @@ gboolean cmd_image_verify(Cli *cli, GError **error)
     g_autofree char *size = text_size(totals(info).bytes);
     if (!cli->quiet)
         printf("%s is whole: %u member%s, %s\n", file.name, info->members->len,
-               info->members->len == 1 ? "" : "s", size);
+               text_plural(info->members->len), size);
     return TRUE;
 }

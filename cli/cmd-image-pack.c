@@ -222,8 +222,8 @@ static void packed_print(const Cli *cli, const ImageWriter *writer)
     g_autofree char *streams = text_size(in);
     g_autofree char *size = text_size(out);
     int n = cli->n_arguments - 1;
-    printf("packed %d file%s into %s: %s for %s (%.1f %%)\n", n, n == 1 ? "" : "s",
-           cli->arguments[0], size, streams, text_percent(out, in));
+    printf("packed %d file%s into %s: %s for %s (%.1f %%)\n", n, text_plural(n), cli->arguments[0],
+           size, streams, text_percent(out, in));
 }
 
 static gboolean pack_into(const Cli *cli, Target *target, const ImageSpec *spec, GError **error)

@@ -61,11 +61,6 @@ static void plan_print(const DomgrpTask *task)
 
 /* -- the end -- */
 
-static const char *plural(guint64 n)
-{
-    return n == 1 ? "" : "s";
-}
-
 static guint members_done(const DomgrpTask *task)
 {
     guint n = 0;
@@ -77,7 +72,7 @@ static guint members_done(const DomgrpTask *task)
 static void running_print(const Cli *cli, const char *verb, const DomgrpTask *task)
 {
     guint n = members_done(task);
-    printf("%s %s: %u member%s %s\n", verb, task->group_name, n, plural(n),
+    printf("%s %s: %u member%s %s\n", verb, task->group_name, n, text_plural(n),
            n == 1 ? "runs" : "run");
 }
 
@@ -93,7 +88,7 @@ static void stopped_print(const Cli *cli, const char *verb, const DomgrpTask *ta
         group_print(cli, verb, task);
         return;
     }
-    printf("%s %s: %u member%s %s stopped\n", verb, task->group_name, n, plural(n),
+    printf("%s %s: %u member%s %s stopped\n", verb, task->group_name, n, text_plural(n),
            n == 1 ? "is" : "are");
 }
 
@@ -108,8 +103,8 @@ static void pause_print(const Cli *cli, const char *verb, const DomgrpTask *task
     g_autofree char *request = text_duration(pause->request_ns);
     g_autofree char *stopped = text_duration(pause->stopped_ns);
     printf("%s %s: %" G_GUINT64_FORMAT " domain%s, %" G_GUINT64_FORMAT " vCPU%s; ", verb,
-           task->group_name, pause->domains, plural(pause->domains), pause->vcpus,
-           plural(pause->vcpus));
+           task->group_name, pause->domains, text_plural(pause->domains), pause->vcpus,
+           text_plural(pause->vcpus));
     if (!pause->atomic)
         printf("not in one step, for this hypervisor has no groups; ");
     printf("stop requests within %s, all stopped within %s\n", request, stopped);

@@ -36,6 +36,11 @@ char *text_duration(guint64 ns)
     return g_strdup_printf("%.1f s", ns / 1e9);
 }
 
+const char *text_plural(guint64 n)
+{
+    return n == 1 ? "" : "s";
+}
+
 double text_percent(guint64 part, guint64 whole)
 {
     return whole == 0 ? 0 : 100.0 * part / whole;
