@@ -62,12 +62,12 @@ gboolean cmd_restore(Cli *cli, GError **error)
     return operate(cli, domgrp_group_restore, error);
 }
 
-/* -- images -- */
+/* -- on a group and something else: a file or a domain -- */
 
-typedef char *(*ImageOperation)(DomgrpConnection *connection, const char *group, const char *path,
-                                const DomgrpOptions *options, GError **error);
+typedef char *(*OperationWith)(DomgrpConnection *connection, const char *group, const char *with,
+                               const DomgrpOptions *options, GError **error);
 
-static gboolean operate_image(Cli *cli, ImageOperation operation, GError **error)
+static gboolean operate_with(Cli *cli, OperationWith operation, GError **error)
 {
     g_autoptr(DomgrpConnection) connection = domgrp_connection_open(cli->socket, error);
     if (connection == NULL)
@@ -79,12 +79,18 @@ static gboolean operate_image(Cli *cli, ImageOperation operation, GError **error
 
 gboolean cmd_save(Cli *cli, GError **error)
 {
-    return operate_image(cli, domgrp_group_save, error);
+    return operate_with(cli, domgrp_group_save, error);
 }
 
 gboolean cmd_checkpoint(Cli *cli, GError **error)
 {
-    return operate_image(cli, domgrp_group_checkpoint, error);
+    return operate_with(cli, domgrp_group_checkpoint, error);
+}
+
+gboolean cmd_join(Cli *cli, GError **error)
+{
+    cli->domain = cli->arguments[1];
+    return operate_with(cli, domgrp_group_join, error);
 }
 
 /* -- asking: as with xl, the answer is not waited for unless it is said -- */
@@ -118,17 +124,4 @@ gboolean cmd_shutdown(Cli *cli, GError **error)
 gboolean cmd_reboot(Cli *cli, GError **error)
 {
     return ask(cli, domgrp_group_reboot, error);
-}
-
-/* -- joining -- */
-
-gboolean cmd_join(Cli *cli, GError **error)
-{
-    cli->domain = cli->arguments[1];
-    g_autoptr(DomgrpConnection) connection = domgrp_connection_open(cli->socket, error);
-    if (connection == NULL)
-        return FALSE;
-    g_autofree char *task =
-        domgrp_group_join(connection, cli->arguments[0], cli->domain, &cli->how, error);
-    return task != NULL && task_follow(cli, connection, task, error);
 }
