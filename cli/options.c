@@ -148,15 +148,15 @@ static const Command *nearest(const char *name)
     return best;
 }
 
-/* How many of the @n words at @words the name of @command is; 0 if they do not begin with it. */
-static int name_match(const Command *command, int n, char **words)
+/* How many words the name of @command has; 0 if it is not @first, or @first and @second (NULL:
+ * none). */
+static int name_match(const Command *command, const char *first, const char *second)
 {
-    const char *first = words[0] + (g_str_has_prefix(words[0], "grp-") ? strlen("grp-") : 0);
     const char *blank = strchr(command->name, ' ');
     if (blank == NULL)
         return strcmp(command->name, first) == 0 ? 1 : 0;
-    return n > 1 && strlen(first) == (size_t)(blank - command->name) &&
-                   g_str_has_prefix(command->name, first) && strcmp(blank + 1, words[1]) == 0
+    return second != NULL && strlen(first) == (size_t)(blank - command->name) &&
+                   g_str_has_prefix(command->name, first) && strcmp(blank + 1, second) == 0
                ? 2
                : 0;
 }
@@ -190,14 +190,15 @@ static void fail_unknown(const char *name, const char *verb, GError **error)
 
 const Command *command_lookup(int n, char **words, int *ret_words, GError **error)
 {
+    const char *verb = words[0] + (g_str_has_prefix(words[0], "grp-") ? strlen("grp-") : 0);
+    const char *second = n > 1 ? words[1] : NULL;
     for (const Command *command = commands; command->name != NULL; command++) {
-        int match = name_match(command, n, words);
+        int match = name_match(command, verb, second);
         if (match > 0) {
             *ret_words = match;
             return command;
         }
     }
-    const char *verb = words[0] + (g_str_has_prefix(words[0], "grp-") ? strlen("grp-") : 0);
     fail_unknown(words[0], verb, error);
     return NULL;
 }
