@@ -144,6 +144,8 @@ typedef struct {
     char *beside; /* the name that it has meanwhile; NULL: none */
 } Target;
 
+/* What messages call @path, which "-" is too; borrowed. */
+const char *source_name(const char *path);
 /* Opens @path, or for "-" standard input, for reading; a terminal is USAGE. -1 on error. */
 int source_open(const char *path, GError **error);
 /*

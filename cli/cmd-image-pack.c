@@ -156,7 +156,7 @@ static gboolean source_pack(Pack *pack, Source *source, GError **error)
 
 static gboolean path_pack(Pack *pack, const char *path, GError **error)
 {
-    Source source = {.name = strcmp(path, "-") == 0 ? "standard input" : path};
+    Source source = {.name = source_name(path)};
     source.fd = source_open(path, error);
     if (source.fd < 0)
         return FALSE;

@@ -2,12 +2,11 @@
 /* An image that a command reads, by its path or from standard input. */
 #include "image-file.h"
 
-#include <string.h>
 #include <unistd.h>
 
 gboolean image_file_open(ImageFile *file, const char *path, GError **error)
 {
-    file->name = strcmp(path, "-") == 0 ? "standard input" : path;
+    file->name = source_name(path);
     file->fd = source_open(path, error);
     if (file->fd < 0)
         return FALSE;

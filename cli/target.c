@@ -26,21 +26,31 @@ static gboolean fail_errno(const char *path, GError **error)
     return fail(path, g_strerror(errno), error);
 }
 
+static gboolean is_stream(const char *path)
+{
+    return strcmp(path, "-") == 0;
+}
+
 /* -- reading -- */
+
+const char *source_name(const char *path)
+{
+    return is_stream(path) ? "standard input" : path;
+}
 
 int source_open(const char *path, GError **error)
 {
-    gboolean is_stdin = strcmp(path, "-") == 0;
-    int fd = is_stdin ? fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 3) : open(path, O_RDONLY | O_CLOEXEC);
+    int fd = is_stream(path) ? fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 3)
+                             : open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0) {
-        fail_errno(is_stdin ? "standard input" : path, error);
+        fail_errno(source_name(path), error);
         return -1;
     }
     if (isatty(fd)) {
         close(fd);
         g_set_error(error, DOMGRP_ERROR, DOMGRP_ERROR_USAGE,
                     "%s is a terminal: name a file, or lead one to standard input",
-                    is_stdin ? "standard input" : path);
+                    source_name(path));
         return -1;
     }
     return fd;
@@ -95,7 +105,7 @@ static gboolean open_file(Target *target, GError **error)
 gboolean target_open(Target *target, const char *path, gboolean force, GError **error)
 {
     *target = (Target){.fd = -1, .path = g_strdup(path), .force = force};
-    target->is_stdout = strcmp(path, "-") == 0;
+    target->is_stdout = is_stream(path);
     if (!target->is_stdout)
         return open_file(target, error);
     if (isatty(STDOUT_FILENO)) {
