@@ -19,8 +19,7 @@ gboolean image_file_open(ImageFile *file, const char *path, GError **error)
 
 void image_file_blame(const ImageFile *file, GError **error)
 {
-    if (error != NULL && *error != NULL)
-        g_prefix_error(error, "%s: ", file->name);
+    g_prefix_error(error, "%s: ", file->name);
 }
 
 guint64 image_file_progress(gpointer data)
