@@ -177,6 +177,15 @@ ask() {
     equal "$(guest_key "$1" data/lab/ack)" "ok $2" "guest $1"
 }
 
+# verify NAME... - guests find in their memory what they have written there
+verify() {
+    local name
+    for name; do
+        ask "$name" verify=1
+        shows '^ok [1-9]' guest_key "$name" data/lab/verify
+    done
+}
+
 # gaps_of NAME... - a line for each guest that takes stamps: the longest gap since this was asked last, as
 # "LAST_BEFORE_NS FIRST_AFTER_NS"
 gaps_of() {
@@ -199,6 +208,11 @@ gaps_spread() {
     paste -d ' ' "$1" "$2" | awk '
         { d = $3 - $1; if (NR == 1 || d < low) low = d; if (NR == 1 || d > high) high = d }
         END { printf "%.0f\n", high - low }'
+}
+
+# no_helper - whether nothing runs that sends or takes the memory of a domain for libxl
+no_helper() {
+    ! cat /proc/[0-9]*/cmdline 2> /dev/null | tr '\0' ' ' | grep -q 'save-[h]elper'
 }
 
 # domain_state NAME - the letters of `xl list`

@@ -4,14 +4,6 @@
 
 image=$PWD/shop.img
 
-verify() {
-    local name
-    for name; do
-        ask "$name" verify=1
-        shows '^ok [1-9]' guest_key "$name" data/lab/verify
-    done
-}
-
 make_guest db "lab.fill=4,1"
 make_guest web "lab.fill=4,2"
 make_group shop db web

@@ -6,18 +6,6 @@
 
 image=$PWD/lab.img
 
-verify() {
-    local name
-    for name; do
-        ask "$name" verify=1
-        shows '^ok [1-9]' guest_key "$name" data/lab/verify
-    done
-}
-
-no_helper() {
-    ! cat /proc/[0-9]*/cmdline 2> /dev/null | tr '\0' ' ' | grep -q 'save-[h]elper'
-}
-
 still() {
     [[ $(domain_state "$1") == ???s* ]]
 }

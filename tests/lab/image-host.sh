@@ -5,18 +5,6 @@
 
 image=$PWD/lab.img
 
-verify() {
-    local name
-    for name; do
-        ask "$name" verify=1
-        shows '^ok [1-9]' guest_key "$name" data/lab/verify
-    done
-}
-
-no_helper() {
-    ! cat /proc/[0-9]*/cmdline 2> /dev/null | tr '\0' ' ' | grep -q 'save-[h]elper'
-}
-
 make_guest a "lab.fill=4,1"
 make_guest b "lab.fill=4,2"
 start_guest a b

@@ -21,12 +21,10 @@ expect domgrp save lab /mnt/root/images/lab.img
 
 CHECK = """
 . /lab/scenario.sh
-verify() { ask "$1" verify=1; shows '^ok [1-9]' guest_key "$1" data/lab/verify; }
 shows '^shop .* suspended' domgrp list
 expect domgrp resume shop
 expect domgrp restore /mnt/root/images/lab.img
-verify db
-verify web
+verify db web
 """
 
 

@@ -18,13 +18,7 @@ start_guest small middle large
 save() {
     lab-align "$1" "$(domid small)" "$(domid middle)" "$(domid large)" | tee out || fail "lab-align $1"
     spread=$(sed -n 's/.*: spread \([0-9]*\).*/\1/p' out)
-    for name in small middle large; do
-        ask "$name" verify=1
-        case $(guest_key "$name" data/lab/verify) in
-            "ok "*) ;;
-            *) fail "$name: $(guest_key "$name" data/lab/verify)" ;;
-        esac
-    done
+    verify small middle large
 }
 
 step "each when its own helper likes"
