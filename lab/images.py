@@ -86,13 +86,19 @@ def digest_of(paths, *words):
     return digest.hexdigest()
 
 
+def made_with(note, key):
+    """Whether the file `note` holds this key."""
+    if not os.path.exists(note):
+        return False
+    with open(note) as file:
+        return file.read() == key
+
+
 def cached(target, key, make):
     """Has make(temporary) write `target` anew unless it was made with the same key."""
     note = target + ".key"
-    if os.path.exists(target) and os.path.exists(note):
-        with open(note) as file:
-            if file.read() == key:
-                return target
+    if os.path.exists(target) and made_with(note, key):
+        return target
     say("lab: making %s" % os.path.relpath(target, TOP))
     os.makedirs(os.path.dirname(target), exist_ok=True)
     make(target + ".new")
@@ -104,11 +110,8 @@ def cached(target, key, make):
 
 def cached_directory(target, key, make):
     """The same for a directory: make(temporary) fills it."""
-    note = os.path.join(target, "key")
-    if os.path.exists(note):
-        with open(note) as file:
-            if file.read() == key:
-                return target
+    if made_with(os.path.join(target, "key"), key):
+        return target
     say("lab: making %s" % os.path.relpath(target, TOP))
     for path in (target, target + ".new"):
         shutil.rmtree(path, ignore_errors=True)
