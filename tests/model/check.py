@@ -73,14 +73,14 @@ def give_up(why):
     sys.exit(1)
 
 
-def build(header, directory, defines):
+def build(rules, directory, defines):
     """The checker that spin makes of the model."""
     shutil.rmtree(directory, ignore_errors=True)
     os.makedirs(directory)
     for name in ("migration.pml", "bugs.h"):
         shutil.copy(os.path.join(HERE, name), directory)
     with open(os.path.join(directory, "table.pml"), "w") as file:
-        file.write(table.promela(table.Table(header)))
+        file.write(table.promela(rules))
     for command in (["spin", "-DCHECKER"] + defines + ["-a", "migration.pml"],
                     ["cc", "-O1", "-w", "-DCOLLAPSE", "-DNOFAIR", "-o", "pan", "pan.c"]):
         status, output = run(command, directory)
@@ -108,8 +108,8 @@ class Tap:
         print(f"{'ok' if good else 'not ok'} {self.number} - {text}", flush=True)
 
 
-def check_model(rules, header, directory, transactions):
-    build(header, directory, ["-DSETTLES", "-DLATE", f"-DTRANSACTIONS={transactions}"])
+def check_model(rules, directory, transactions):
+    build(rules, directory, ["-DSETTLES", "-DLATE", f"-DTRANSACTIONS={transactions}"])
     found, output = search(directory, ["-a", "-n", "-w22"])
     tap = Tap(2)
     states = re.search(r"(\d+) states, stored", output)[1]
@@ -181,16 +181,16 @@ def why_harmless(name):
     return next((why for pattern, why in HARMLESS.items() if re.fullmatch(pattern, name)), None)
 
 
-def check_bugs(rules, header, directory, with_rows):
+def check_bugs(rules, directory, with_rows):
     bugs = list(all_bugs(rules, with_rows))
     looked_for = [bug for bug in bugs if with_rows or not why_harmless(bug[0])]
     tap = Tap(len(looked_for) + len(RULES))
-    build(header, directory, ["-DTRANSACTIONS=1"])
+    build(rules, directory, ["-DTRANSACTIONS=1"])
     for name, seed in looked_for:
         found, _ = search(directory, ["-n", "-w18"], seed)
         why = why_harmless(name)
         tap.line(bool(found) != bool(why), f"{name}: {found or why or 'nobody notices'}")
-    build(header, directory, ["-DLATE"])
+    build(rules, directory, ["-DLATE"])
     for name, seed in RULES:
         found, _ = search(directory, ["-n", "-w20"], seed)
         tap.line(found, f"{name}: {found or 'nobody notices'}")
@@ -205,9 +205,9 @@ def main():
         return 0
     rules = table.Table(header)
     if mode == "model":
-        failed = check_model(rules, header, directory, sys.argv[4])
+        failed = check_model(rules, directory, sys.argv[4])
     else:
-        failed = check_bugs(rules, header, directory, mode == "bugs-long")
+        failed = check_bugs(rules, directory, mode == "bugs-long")
     return 1 if failed else 0
 
 

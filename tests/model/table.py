@@ -106,7 +106,6 @@ def promela(table):
     return "\n".join(out) + "\n"
 
 
-
 def markdown(head, rows):
     return "\n".join(["| " + " | ".join(row) + " |" for row in [head, ["---"] * len(head)] + rows]) + "\n"
 
