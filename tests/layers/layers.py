@@ -21,7 +21,7 @@ MAY_SEE = {
     "store": {"common", "engine"},
     "lib": {"common", "groupfile"},
     "cli": {"common", "image", "lib"},
-    "daemon": {"common", "engine", "groupfile", "host/xen", "image", "store"},
+    "daemon": {"common", "engine", "groupfile", "host/xen", "store"},
 }
 
 # System headers that only these parts may include.
