@@ -7,14 +7,6 @@
 
 #include <string.h>
 
-HostConfig *config_copy(const HostConfig *config)
-{
-    HostConfig *copy = g_memdup2(config, sizeof *config);
-    copy->name = g_strdup(config->name);
-    copy->json = g_strdup(config->json);
-    return copy;
-}
-
 /* -- in memory -- */
 
 MemberNode *member_new(Group *group, const HostConfig *config)
@@ -34,7 +26,7 @@ MemberNode *member_new(Group *group, const HostConfig *config)
     if (config != NULL) {
         memcpy(member->shown.uuid, config->uuid, sizeof member->shown.uuid);
         member->shown.name = g_strdup(config->name);
-        member->shown.config = config_copy(config);
+        member->shown.config = host_config_copy(config);
     }
     return member;
 }

@@ -11,6 +11,14 @@ void host_config_free(HostConfig *config)
     g_free(config);
 }
 
+HostConfig *host_config_copy(const HostConfig *config)
+{
+    HostConfig *copy = g_memdup2(config, sizeof *config);
+    copy->name = g_strdup(config->name);
+    copy->json = g_strdup(config->json);
+    return copy;
+}
+
 void host_image_info_free(HostImageInfo *info)
 {
     if (info == NULL)

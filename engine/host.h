@@ -107,6 +107,7 @@ typedef struct {
 } HostConfig;
 
 void host_config_free(HostConfig *config);
+HostConfig *host_config_copy(const HostConfig *config);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(HostConfig, host_config_free)
 
 /* A group as members and administrators see it in xenstore. */

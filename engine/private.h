@@ -203,7 +203,6 @@ Group *group_new(Engine *engine, const char *uuid, const char *name);
 void group_free(Group *group);
 MemberNode *member_new(Group *group, const HostConfig *config); /* not yet in group->members */
 void member_free(MemberNode *member);
-HostConfig *config_copy(const HostConfig *config);
 gboolean member_runs(const MemberNode *member); /* it has a domain whose guest has not ended */
 gboolean member_has_domain(const MemberNode *member);
 gboolean member_stands_still(const MemberNode *member); /* it has suspended (reality.c) */

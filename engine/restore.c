@@ -28,7 +28,7 @@ static HostImageInfo *info_copy(const HostImageInfo *from)
     for (guint i = 0; i < from->disks->len; i++)
         g_ptr_array_add(info->disks, g_strdup(from->disks->pdata[i]));
     for (guint i = 0; i < from->members->len; i++)
-        g_ptr_array_add(info->members, config_copy(from->members->pdata[i]));
+        g_ptr_array_add(info->members, host_config_copy(from->members->pdata[i]));
     return info;
 }
 
@@ -183,7 +183,7 @@ static void take_members(Operation *operation, Group *group)
             member->node != NULL ? member->node : operation_add_member(operation, member);
         memcpy(node->saved_uuid, node->shown.uuid, sizeof node->saved_uuid);
         host_config_free(node->config);
-        node->config = config_copy(find_config(operation->image_info, node->shown.uuid));
+        node->config = host_config_copy(find_config(operation->image_info, node->shown.uuid));
     }
     operation_plan(operation);
 }
@@ -342,8 +342,8 @@ static gboolean add_nodes(Operation *operation, GError **error)
         memcpy(node->saved_uuid, config->uuid, sizeof node->saved_uuid);
         g_strlcpy(node->shown.name, config->name, sizeof node->shown.name);
         node->path = g_strdup(operation->image_path);
-        node->config =
-            operation->map != NULL ? copy_config(operation, config, error) : config_copy(config);
+        node->config = operation->map != NULL ? copy_config(operation, config, error)
+                                              : host_config_copy(config);
         if (node->config == NULL)
             return FALSE;
         memcpy(node->shown.uuid, node->config->uuid, sizeof node->shown.uuid);

@@ -122,20 +122,12 @@ SimGroup *sim_group_by_id(Sim *sim, guint32 id)
     return NULL;
 }
 
-static HostConfig *copy_config(const HostConfig *config)
-{
-    HostConfig *copy = g_memdup2(config, sizeof *config);
-    copy->name = g_strdup(config->name);
-    copy->json = g_strdup(config->json);
-    return copy;
-}
-
 SimDomain *sim_domain_new(Sim *sim, const HostConfig *config)
 {
     SimDomain *domain = g_new0(SimDomain, 1);
     gpointer id;
     domain->domid = sim->next_domid++;
-    domain->config = copy_config(config);
+    domain->config = host_config_copy(config);
     domain->keys = load_keys(config->json, NULL);
     domain->building = TRUE;
     domain->paused = TRUE;
@@ -317,7 +309,7 @@ void sim_domain_reset(Sim *sim, SimDomain *domain, const HostConfig *config)
 {
     host_config_free(domain->config);
     g_key_file_unref(domain->keys);
-    domain->config = copy_config(config);
+    domain->config = host_config_copy(config);
     domain->keys = load_keys(config->json, NULL);
     domain->life++;
     domain->paused = domain->halted = TRUE;

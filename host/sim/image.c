@@ -30,14 +30,6 @@ static void file_free(gpointer data)
     g_free(file);
 }
 
-static HostConfig *copy_config(const HostConfig *config)
-{
-    HostConfig *copy = g_memdup2(config, sizeof *config);
-    copy->name = g_strdup(config->name);
-    copy->json = g_strdup(config->json);
-    return copy;
-}
-
 static SimFile *file_new(const HostImageSpec *spec)
 {
     SimFile *file = g_new0(SimFile, 1);
@@ -49,7 +41,7 @@ static SimFile *file_new(const HostImageSpec *spec)
     file->members = g_ptr_array_new_with_free_func(saved_free);
     for (guint i = 0; i < spec->n_members; i++) {
         SimSaved *saved = g_new0(SimSaved, 1);
-        saved->config = copy_config(spec->members[i]);
+        saved->config = host_config_copy(spec->members[i]);
         g_ptr_array_add(file->members, saved);
     }
     return file;
@@ -381,7 +373,8 @@ static HostImageInfo *image_info(const SimFile *file)
     for (guint i = 0; i < file->snapshots->len; i++)
         g_ptr_array_add(info->disks, g_strdup(file->snapshots->pdata[i]));
     for (guint i = 0; i < file->members->len; i++)
-        g_ptr_array_add(info->members, copy_config(((SimSaved *)file->members->pdata[i])->config));
+        g_ptr_array_add(info->members,
+                        host_config_copy(((SimSaved *)file->members->pdata[i])->config));
     return info;
 }
 
