@@ -34,13 +34,6 @@ static char *get_string(GKeyFile *keys, const char *key, const char *otherwise)
     return value;
 }
 
-double sim_domain_number(const SimDomain *domain, const char *key, double otherwise)
-{
-    return g_key_file_has_key(domain->keys, GROUP, key, NULL)
-               ? g_key_file_get_double(domain->keys, GROUP, key, NULL)
-               : otherwise;
-}
-
 static double get_number(GKeyFile *keys, const char *key, double otherwise)
 {
     return g_key_file_has_key(keys, GROUP, key, NULL)
@@ -186,7 +179,17 @@ SimDomain *sim_domain_by_name(Sim *sim, const char *name)
 
 gboolean sim_domain_flag(const SimDomain *domain, const char *key)
 {
-    return get_number(domain->keys, key, 0) != 0;
+    return sim_domain_number(domain, key, 0) != 0;
+}
+
+double sim_domain_number(const SimDomain *domain, const char *key, double otherwise)
+{
+    return get_number(domain->keys, key, otherwise);
+}
+
+gboolean sim_domain_suspended(const SimDomain *domain)
+{
+    return domain->shutdown && domain->reason == HOST_REASON_SUSPEND;
 }
 
 gboolean sim_domain_paused(Sim *sim, const SimDomain *domain)
@@ -240,7 +243,7 @@ static void end_later(Sim *sim, const SimDomain *domain, HostReason reason, doub
 
 void sim_domain_end(Sim *sim, SimDomain *domain, HostReason reason)
 {
-    gboolean suspended = domain->shutdown && domain->reason == HOST_REASON_SUSPEND;
+    gboolean suspended = sim_domain_suspended(domain);
     if (reason == HOST_REASON_SUSPEND)
         sim_domain_suspend(sim, domain);
     if (reason == HOST_REASON_SUSPEND || (domain->shutdown && !suspended))
@@ -261,7 +264,7 @@ void sim_domain_end(Sim *sim, SimDomain *domain, HostReason reason)
 
 void sim_domain_become_ready(Sim *sim, SimDomain *domain)
 {
-    gboolean suspended = domain->shutdown && domain->reason == HOST_REASON_SUSPEND;
+    gboolean suspended = sim_domain_suspended(domain);
     if (!domain->began || (domain->shutdown && !suspended) || domain->ready)
         return;
     domain->wants_ready = suspended || sim_domain_paused(sim, domain);
@@ -277,7 +280,7 @@ void sim_domain_ask(Sim *sim, SimDomain *domain, HostReason reason)
     domain->asked = TRUE;
     sim_trace(sim, SIM_ASKED, domain);
     if (!sim_domain_flag(domain, "ignores"))
-        end_later(sim, domain, reason, get_number(domain->keys, "shutdown_takes", 1));
+        end_later(sim, domain, reason, sim_domain_number(domain, "shutdown_takes", 1));
 }
 
 /* What the guest will do of itself. */
@@ -295,7 +298,7 @@ static void guest_begin(Sim *sim, SimDomain *domain)
         sim_domain_become_ready(sim, domain);
     for (HostReason reason = 0; reason < HOST_REASON_UNKNOWN; reason++)
         if (strcmp(ends, host_reason_name(reason)) == 0)
-            end_later(sim, domain, reason, get_number(domain->keys, "ends_after", 1));
+            end_later(sim, domain, reason, sim_domain_number(domain, "ends_after", 1));
 }
 
 void sim_domain_built(Sim *sim, SimDomain *domain)
@@ -375,7 +378,7 @@ void sim_domain_unsuspend(SimDomain *domain)
 
 void sim_domain_wake(Sim *sim, SimDomain *domain)
 {
-    if (!domain->shutdown || domain->reason != HOST_REASON_SUSPEND)
+    if (!sim_domain_suspended(domain))
         return;
     domain->shutdown = FALSE;
     sim_trace(sim, SIM_RESUMED, domain);

@@ -229,17 +229,12 @@ void sim_image_create(Host *host, const HostImageSpec *spec, HostImageOpened don
     call->free_file = file_free;
 }
 
-static gboolean is_suspended(const SimDomain *domain)
-{
-    return domain->shutdown && domain->reason == HOST_REASON_SUSPEND;
-}
-
 static gboolean effect_suspend(Sim *sim, SimCall *call, GError **error)
 {
     SimDomain *domain;
     if (!sim_find_domain(sim, call->domid, call->uuid, &domain, error))
         return FALSE;
-    if (is_suspended(domain))
+    if (sim_domain_suspended(domain))
         return TRUE;
     if (domain->wants_suspend)
         sim_domain_unsuspend(domain);
@@ -291,7 +286,7 @@ static gboolean check_still(Sim *sim, const SimFile *file, GError **error)
     for (guint i = 0; i < file->members->len; i++) {
         const HostConfig *config = ((SimSaved *)file->members->pdata[i])->config;
         const SimDomain *domain = find_by_uuid(sim, config->uuid);
-        if (domain == NULL || !is_suspended(domain))
+        if (domain == NULL || !sim_domain_suspended(domain))
             return sim_fail(error, DOMGRP_ERROR_HOST, "%s does not stand still", config->name);
     }
     return TRUE;

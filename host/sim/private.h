@@ -195,6 +195,9 @@ void sim_domain_ask(Sim *sim, SimDomain *domain, HostReason reason);
 /* The guest that has ended is to begin again with @config, paused, in the same domain. */
 void sim_domain_reset(Sim *sim, SimDomain *domain, const HostConfig *config);
 gboolean sim_domain_flag(const SimDomain *domain, const char *key);
+double sim_domain_number(const SimDomain *domain, const char *key, double otherwise);
+/* It stands still with its memory. */
+gboolean sim_domain_suspended(const SimDomain *domain);
 SimGroup *sim_group_by_id(Sim *sim, guint32 id);
 /* xl's monitor acts (xl.c). */
 void sim_monitor(Sim *sim, SimDomain *domain);
@@ -207,7 +210,6 @@ void sim_domain_suspend_later(Sim *sim, SimDomain *domain, double seconds);
 void sim_domain_unsuspend(SimDomain *domain);
 /* It goes on. */
 void sim_domain_wake(Sim *sim, SimDomain *domain);
-double sim_domain_number(const SimDomain *domain, const char *key, double otherwise);
 
 /* -- asynchronous calls (sim.c) -- */
 

@@ -833,7 +833,7 @@ static const char *describe_state(Sim *sim, const SimDomain *domain)
 {
     if (domain->building)
         return "half built";
-    if (domain->shutdown && domain->reason == HOST_REASON_SUSPEND)
+    if (sim_domain_suspended(domain))
         return "suspended";
     if (domain->shutdown)
         return domain->reason == HOST_REASON_CRASH || domain->reason == HOST_REASON_WATCHDOG

@@ -265,7 +265,7 @@ void sim_trace(Sim *sim, SimWhat what, const SimDomain *domain)
                         .by_daemon = sim->acting && what != SIM_READY && what != SIM_ENDED &&
                                      what != SIM_SUSPENDED};
     if (what == SIM_DESTROYED)
-        moment.lost = (domain->shutdown ? domain->reason == HOST_REASON_SUSPEND
+        moment.lost = (domain->shutdown ? sim_domain_suspended(domain)
                                         : domain->restored && !domain->began) &&
                       !sim_image_holds(sim, domain->config->uuid);
     moment.asked = what == SIM_RESUMED && domain->xl_saves;

@@ -116,7 +116,7 @@ gboolean sim_xl_unpause(Host *host, const char *name)
 static void run_saved(Sim *sim, gpointer domid)
 {
     SimDomain *domain = sim_domain_by_id(sim, GPOINTER_TO_UINT(domid));
-    if (domain != NULL && domain->shutdown && domain->reason == HOST_REASON_SUSPEND)
+    if (domain != NULL && sim_domain_suspended(domain))
         sim_domain_remove(sim, domain);
     else if (domain != NULL)
         sim_domain_unsuspend(domain);
