@@ -20,7 +20,7 @@ static void saved_free(gpointer data)
     g_free(saved);
 }
 
-static void file_free(gpointer data)
+void sim_file_free(gpointer data)
 {
     SimFile *file = data;
     g_free(file->group_name);
@@ -76,8 +76,8 @@ static HostImage *image_new(Sim *sim, const char *path, SimFile *file, gboolean 
 
 void sim_images_init(Sim *sim)
 {
-    sim->files = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, file_free);
-    sim->unfinished = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, file_free);
+    sim->files = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, sim_file_free);
+    sim->unfinished = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, sim_file_free);
     sim->disks = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
     sim->images = g_ptr_array_new_with_free_func(image_free);
     sim->image_room_kib = G_MAXUINT64;
@@ -169,7 +169,7 @@ static void remove_file(Sim *sim, const char *path)
     }
     if (sim->trace != NULL)
         sim->trace(sim->trace_data, &moment);
-    file_free(file);
+    sim_file_free(file);
     g_free(key);
 }
 
@@ -202,9 +202,8 @@ void sim_image_cancel(Host *host, HostImage *image)
 
 static void answer_image(SimCall *call, const GError *error)
 {
-    Sim *sim = sim_of(call->host);
     if (error != NULL && call->image != NULL) /* what it has begun it can undo */
-        g_hash_table_remove(sim->unfinished, call->path);
+        g_hash_table_remove(call->sim->unfinished, call->path);
     ((HostImageOpened)call->done)(call->data, error == NULL ? call->image : NULL, NULL, error);
 }
 
@@ -223,10 +222,8 @@ void sim_image_create(Host *host, const HostImageSpec *spec, HostImageOpened don
 {
     SimCall *call = sim_call_new(host, "image_create", SIM_CALL_US, effect_image_create,
                                  answer_image, (SimCallback)done, data);
-    call->host = host;
     call->path = g_strdup(spec->path);
     call->file = file_new(spec);
-    call->free_file = file_free;
 }
 
 static gboolean effect_suspend(Sim *sim, SimCall *call, GError **error)
@@ -420,26 +417,15 @@ static gboolean effect_restore(Sim *sim, SimCall *call, GError **error)
 void sim_image_restore(Host *host, HostImage *image, const char *member_uuid, const char *json,
                        const HostRecord *record, HostCreated done, gpointer data)
 {
-    Sim *sim = sim_of(host);
     SimCall *call = sim_call_new(host, "image_restore", SIM_BUILD_US, effect_restore,
                                  sim_answer_created, (SimCallback)done, data);
     call->image = image;
     call->member = g_strdup(member_uuid);
     memcpy(call->uuid, record->uuid, sizeof call->uuid);
-    if (call->error == NULL)
-        call->config = sim_config_parse(sim, "json", json, &call->error);
-    if (call->config == NULL)
-        return;
-    if (file_find(image->file, member_uuid) == NULL)
+    if (call->error == NULL && file_find(image->file, member_uuid) == NULL)
         sim_fail(&call->error, DOMGRP_ERROR_IMAGE, "there is no %s in %s", member_uuid,
                  image->path);
-    else if (sim_domain_by_name(sim, call->config->name) != NULL)
-        sim_fail(&call->error, DOMGRP_ERROR_HOST, "a domain named %s exists", call->config->name);
-    else if (call->config->memory_kib > sim->memory_free_kib)
-        sim_fail(&call->error, DOMGRP_ERROR_MEMORY, "there is no memory left for %s",
-                 call->config->name);
-    else
-        call->domid = sim_domain_new(sim, call->config)->domid;
+    sim_call_build(call, json);
 }
 
 static gboolean effect_use(Sim *sim, SimCall *call, GError **error)
@@ -581,7 +567,7 @@ void host_sim_move_image(Host *host, const char *path, const char *to)
     if (to != NULL)
         g_hash_table_insert(sim_of(host)->files, g_strdup(to), file);
     else
-        file_free(file);
+        sim_file_free(file);
 }
 
 static gint compare_lines(gconstpointer a, gconstpointer b)

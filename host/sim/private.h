@@ -217,6 +217,7 @@ typedef struct SimCall SimCall;
 typedef void (*SimCallback)(void);
 typedef gboolean (*SimEffect)(Sim *sim, SimCall *call, GError **error);
 struct SimCall {
+    Sim *sim;
     SimFault fault;
     const char *name;
     SimEffect effect;
@@ -236,11 +237,9 @@ struct SimCall {
     HostConfig *config;
     HostPause pause;
     char *record;
-    Host *host;
     HostImage *image;
-    SimFile *file; /* a new one, owned; freed by free_file */
-    GDestroyNotify free_file;
-    char *member; /* UUID */
+    SimFile *file; /* a new one, owned */
+    char *member;  /* UUID */
 };
 
 gboolean sim_fail(GError **error, DomgrpErrorCode code, const char *format, ...)
@@ -251,6 +250,8 @@ SimCall *sim_call_new(Host *host, const char *name, gint64 delay_us, SimEffect e
 SimCall *sim_domain_call(Host *host, const char *name, gint64 delay_us, guint32 domid,
                          const char *uuid, SimEffect effect, HostDone done, gpointer data);
 void sim_call_run(Sim *sim, gpointer call);
+/* Begins to build the domain of @json for @call, unless that has failed. */
+void sim_call_build(SimCall *call, const char *json);
 void sim_answer_done(SimCall *call, const GError *error);
 void sim_answer_created(SimCall *call, const GError *error);
 gboolean sim_find_domain(Sim *sim, guint32 domid, const char *uuid, SimDomain **ret_domain,
@@ -258,6 +259,7 @@ gboolean sim_find_domain(Sim *sim, guint32 domid, const char *uuid, SimDomain **
 
 /* -- images (image.c) -- */
 
+void sim_file_free(gpointer file); /* a SimFile */
 void sim_images_init(Sim *sim);
 /* The handles are gone with the process. */
 void sim_images_forget(Sim *sim);

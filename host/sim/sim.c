@@ -242,7 +242,7 @@ static void call_free(gpointer data)
     g_free(call->record);
     g_free(call->member);
     if (call->file != NULL)
-        call->free_file(call->file);
+        sim_file_free(call->file);
     host_config_free(call->config);
     g_free(call);
 }
@@ -260,13 +260,12 @@ void sim_call_run(Sim *sim, gpointer data)
         call->answer(call, error);
 }
 
-/* Begins a call: counts it, and makes it take @delay_us. */
-SimCall *sim_call_new(Host *host, const char *name, gint64 delay_us,
-                      gboolean (*effect)(Sim *, SimCall *, GError **),
+SimCall *sim_call_new(Host *host, const char *name, gint64 delay_us, SimEffect effect,
                       void (*answer)(SimCall *, const GError *), SimCallback done, gpointer data)
 {
     Sim *sim = sim_of(host);
     SimCall *call = g_new0(SimCall, 1);
+    call->sim = sim;
     call->name = name;
     call->fault = sim_begin(sim, name, call);
     call->effect = effect;
@@ -288,8 +287,7 @@ void sim_answer_done(SimCall *call, const GError *error)
 }
 
 SimCall *sim_domain_call(Host *host, const char *name, gint64 delay_us, guint32 domid,
-                         const char *uuid, gboolean (*effect)(Sim *, SimCall *, GError **),
-                         HostDone done, gpointer data)
+                         const char *uuid, SimEffect effect, HostDone done, gpointer data)
 {
     SimCall *call =
         sim_call_new(host, name, delay_us, effect, sim_answer_done, (SimCallback)done, data);
@@ -466,13 +464,9 @@ void sim_answer_created(SimCall *call, const GError *error)
     ((HostCreated)call->done)(call->data, error == NULL ? call->domid : HOST_DOMID_NONE, error);
 }
 
-static void sim_domain_create(Host *host, const char *json, const HostRecord *record,
-                              HostCreated done, gpointer data)
+void sim_call_build(SimCall *call, const char *json)
 {
-    Sim *sim = sim_of(host);
-    SimCall *call = sim_call_new(host, "domain_create", SIM_BUILD_US, effect_create,
-                                 sim_answer_created, (SimCallback)done, data);
-    memcpy(call->uuid, record->uuid, sizeof call->uuid);
+    Sim *sim = call->sim;
     if (call->error != NULL)
         return;
     call->config = sim_config_parse(sim, "json", json, &call->error);
@@ -485,6 +479,15 @@ static void sim_domain_create(Host *host, const char *json, const HostRecord *re
                  call->config->name);
     else
         call->domid = sim_domain_new(sim, call->config)->domid;
+}
+
+static void sim_domain_create(Host *host, const char *json, const HostRecord *record,
+                              HostCreated done, gpointer data)
+{
+    SimCall *call = sim_call_new(host, "domain_create", SIM_BUILD_US, effect_create,
+                                 sim_answer_created, (SimCallback)done, data);
+    memcpy(call->uuid, record->uuid, sizeof call->uuid);
+    sim_call_build(call, json);
 }
 
 static gboolean effect_domain_unpause(Sim *sim, SimCall *call, GError **error)
