@@ -59,7 +59,7 @@ static gboolean selects_existing(const MemberNode *member)
 }
 
 /* Memory that waits to go on must not meet disks that have moved on. */
-static gboolean not_suspended(const Group *group, GError **error)
+gboolean group_not_suspended(const Group *group, GError **error)
 {
     if (!group_is_suspended(group))
         return TRUE;
@@ -71,7 +71,8 @@ static gboolean not_suspended(const Group *group, GError **error)
 
 static gboolean may_start(Group *group, GError **error)
 {
-    if (!not_paused(group, error) || !not_suspended(group, error) || !no_domain_kept(group, error))
+    if (!not_paused(group, error) || !group_not_suspended(group, error) ||
+        !no_domain_kept(group, error))
         return FALSE;
     if (group->members->len == 0)
         return refuse(group, error, "has no members to start: join a domain to it");
@@ -123,7 +124,7 @@ static gboolean may_delete(Group *group, GError **error)
 {
     if (!group_stopped(group) || !group_idle(group))
         return refuse(group, error, "is running: shut it down or destroy it first");
-    return no_domain_kept(group, error) && not_suspended(group, error);
+    return no_domain_kept(group, error) && group_not_suspended(group, error);
 }
 
 /* Every member runs, and can answer. */

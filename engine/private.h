@@ -579,6 +579,8 @@ gboolean engine_check_new(Engine *engine, const char *name, const char *uuid, gu
                           GError **error);
 /* The busy sentence about @operation; FALSE. */
 gboolean engine_fail_busy(const Operation *operation, GError **error);
+/* Whether @group is not suspended; what cannot be done to it then is refused. */
+gboolean group_not_suspended(const Group *group, GError **error);
 /* Whether @group can be restored or resumed as far as it is known before the image is. */
 gboolean group_may_restore(Group *group, GError **error);
 

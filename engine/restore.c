@@ -208,16 +208,14 @@ static StepResult check_known(Work *work, Group *group, GError **error)
 {
     Operation *operation = work->operation;
     const Operation *ahead = operation_ahead(work->engine, group, NULL);
-    if (ahead != NULL && ahead != operation)
-        return operation->options.wait          ? STEP_WATCH
-               : engine_fail_busy(ahead, error) ? STEP_DONE
-                                                : STEP_FAILED;
-    if (operation->kind == OPERATION_RESTORE && group_is_suspended(group)) {
-        g_set_error(error, DOMGRP_ERROR, DOMGRP_ERROR_GROUP_STATE,
-                    "%s is suspended: resume it, or give its memory up with \"domgrp destroy %s\"",
-                    group->name, group->name);
+    if (ahead != NULL && ahead != operation) {
+        if (operation->options.wait)
+            return STEP_WATCH;
+        engine_fail_busy(ahead, error);
         return STEP_FAILED;
     }
+    if (operation->kind == OPERATION_RESTORE && !group_not_suspended(group, error))
+        return STEP_FAILED;
     if (!group_may_restore(group, error) || !check_same_members(operation, group, error) ||
         !check_state(operation, group, error) ||
         (operation->group != group && !check_memory(operation, group, error)))
