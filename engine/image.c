@@ -238,15 +238,6 @@ StepResult image_step_abandon(Work *work, GError **error)
     return STEP_CALL;
 }
 
-/* Tries again until it is written: the group stands still, and only the journal is missing. */
-static StepResult store_or_retry(Work *work)
-{
-    if (group_store(work->group, NULL))
-        return STEP_DONE;
-    engine_retry(work->engine);
-    return STEP_WATCH;
-}
-
 /* What stands still in the image is not to go on any more, but to end. */
 StepResult image_step_settle(Work *work, GError **error)
 {
@@ -267,7 +258,7 @@ StepResult image_step_settle(Work *work, GError **error)
             member->owned_domid = member->domain.domid;
         }
     }
-    return store_or_retry(work);
+    return group_store_at_last(work);
 }
 
 /* -- an image that is not needed any more -- */
@@ -303,7 +294,7 @@ StepResult image_step_forget(Work *work, GError **error)
     g_clear_pointer(&group->image_path, g_free);
     group->image_uuid[0] = '\0';
     group->image_old = FALSE;
-    return store_or_retry(work);
+    return group_store_at_last(work);
 }
 
 /* -- a member that stands still -- */

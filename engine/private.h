@@ -178,6 +178,8 @@ Work *work_new(Engine *engine, Operation *operation, OperationNode *node, Group 
 void work_called(Work *work, const GError *error);
 /* A HostDone whose data is the Work. */
 void work_done(gpointer work, const GError *error);
+/* A HostCreated whose data is the Work, which has to do with that domain from then on. */
+void work_built(gpointer work, guint32 domid, const GError *error);
 /* Lets a step that watches fail after @delay_us; see work_late(). */
 void work_set_deadline(Work *work, gint64 delay_us);
 gboolean work_late(const Work *work);
@@ -366,6 +368,9 @@ StepResult group_step_unpause(Work *work, GError **error);
 StepResult group_step_pause_undo(Work *work, GError **error);
 StepResult group_step_unpause_store(Work *work, GError **error);
 StepResult group_step_store(Work *work, GError **error);
+/* The end of a step that changed the group in memory: tries again until that is written, when
+ * there is no way back and only the journal is missing. */
+StepResult group_store_at_last(Work *work);
 StepResult group_step_make(Work *work, GError **error);
 StepResult group_step_unmake(Work *work, GError **error);
 StepResult group_step_publish(Work *work, GError **error);

@@ -428,20 +428,13 @@ StepResult step_restore_intend(Work *work, GError **error)
     return member_store_owner(work->member, TRUE, HOST_DOMID_NONE, error) ? STEP_DONE : STEP_FAILED;
 }
 
-static void restored(gpointer data, guint32 domid, const GError *error)
-{
-    Work *work = data;
-    work->domid = domid;
-    work_called(work, error);
-}
-
 StepResult step_restore(Work *work, GError **error)
 {
     HostRecord record;
     const OperationNode *node = work->node;
     group_record(work->group, &record);
     host_of(work)->ops->image_restore(host_of(work), work->operation->image, node->saved_uuid,
-                                      node->config->json, &record, restored, work);
+                                      node->config->json, &record, work_built, work);
     host_record_clear(&record);
     return STEP_CALL;
 }
@@ -477,10 +470,7 @@ StepResult restore_settle(Work *work, GError **error)
     }
     if (group_has_image(group))
         group_leave_image(group);
-    if (group_store(group, NULL))
-        return STEP_DONE;
-    engine_retry(work->engine);
-    return STEP_WATCH;
+    return group_store_at_last(work);
 }
 
 /* The domain that was built from the image, or nothing: its memory is nowhere else. */

@@ -43,13 +43,6 @@ StepResult step_intend(Work *work, GError **error)
     return member_store_owner(member, TRUE, HOST_DOMID_NONE, error) ? STEP_DONE : STEP_FAILED;
 }
 
-static void built(gpointer data, guint32 domid, const GError *error)
-{
-    Work *work = data;
-    work->domid = domid;
-    work_called(work, error);
-}
-
 StepResult step_build(Work *work, GError **error)
 {
     HostRecord record;
@@ -57,7 +50,7 @@ StepResult step_build(Work *work, GError **error)
         return STEP_DONE;
     group_record(work->group, &record);
     host_of(work)->ops->domain_create(host_of(work), work->member->shown.config->json, &record,
-                                      built, work);
+                                      work_built, work);
     host_record_clear(&record);
     return STEP_CALL;
 }
@@ -554,6 +547,14 @@ StepResult group_step_unpause_store(Work *work, GError **error)
 StepResult group_step_store(Work *work, GError **error)
 {
     return group_store(work->group, error) ? STEP_DONE : STEP_FAILED;
+}
+
+StepResult group_store_at_last(Work *work)
+{
+    if (group_store(work->group, NULL))
+        return STEP_DONE;
+    engine_retry(work->engine);
+    return STEP_WATCH;
 }
 
 StepResult group_step_make(Work *work, GError **error)

@@ -81,6 +81,13 @@ void work_done(gpointer work, const GError *error)
     work_called(work, error);
 }
 
+void work_built(gpointer data, guint32 domid, const GError *error)
+{
+    Work *work = data;
+    work->domid = domid;
+    work_called(work, error);
+}
+
 static void work_timeout(gpointer data)
 {
     Work *work = data;
