@@ -299,12 +299,6 @@ StepResult image_step_forget(Work *work, GError **error)
 
 /* -- a member that stands still -- */
 
-/* Its part is in taking it back. */
-StepResult step_stand(Work *work, GError **error)
-{
-    return STEP_DONE;
-}
-
 StepResult step_suspend(Work *work, GError **error)
 {
     const Operation *operation = work->operation;

@@ -286,7 +286,7 @@ static const Step steps_create_image[] = {{image_step_create, "beginning the ima
 /* What an earlier one has left, which is good for nothing any more, goes first. */
 static const Step steps_clear_place[] = {
     {image_step_discard, NULL, AS_IT_IS}, {image_step_forget, NULL, AS_IT_IS}, {0}};
-static const Step steps_stand[] = {{step_stand, NULL, AS_IT_IS}, {0}};
+static const Step steps_stand[] = {{0}}; /* the phase is there to be undone */
 static const Step steps_mark[] = {{image_step_mark, NULL, AS_IT_IS}, {0}};
 static const Step steps_abandon[] = {{image_step_uncommit, NULL, AS_IT_IS},
                                      {image_step_close, NULL, AS_IT_IS},
@@ -310,9 +310,10 @@ static const Step steps_end_saved[] = {{step_destroy_saved, "destroying", AS_IT_
 static const Step steps_mark_used[] = {{image_step_mark_used, NULL, AS_IT_IS}, {0}};
 static const Step steps_open[] = {
     {image_step_open, "reading the image", AS_IT_IS}, {restore_check, NULL, AS_IT_IS}, {0}};
-static const Step steps_restore_define[] = {{restore_define, NULL, AS_IT_IS},
-                                            {restore_make, NULL, AS_IT_IS},
-                                            {restore_publish, NULL, AS_IT_IS},
+static const Step steps_restore_define[] = {{restore_end_unless_defined, NULL, AS_IT_IS},
+                                            {create_define, NULL, AS_IT_IS},
+                                            {group_step_make, NULL, AS_IT_IS},
+                                            {group_step_publish, NULL, AS_IT_IS},
                                             {0}};
 static const Step steps_restore_forget[] = {
     {restore_end_unless_defined, NULL, AS_IT_IS}, {group_step_unpublish, NULL, AS_IT_IS},

@@ -401,21 +401,6 @@ StepResult restore_check(Work *work, GError **error)
 
 /* -- the definition -- */
 
-StepResult restore_define(Work *work, GError **error)
-{
-    return work->operation->defines ? create_define(work, error) : STEP_DONE;
-}
-
-StepResult restore_make(Work *work, GError **error)
-{
-    return work->operation->defines ? group_step_make(work, error) : STEP_DONE;
-}
-
-StepResult restore_publish(Work *work, GError **error)
-{
-    return work->operation->defines ? group_step_publish(work, error) : STEP_DONE;
-}
-
 StepResult restore_end_unless_defined(Work *work, GError **error)
 {
     return work->operation->defines ? STEP_DONE : STEP_END;
