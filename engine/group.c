@@ -295,17 +295,17 @@ gboolean member_store_owner(MemberNode *member, gboolean owned, guint32 domid, G
     return member_store(member, owned, domid, member->suspend_domid, error);
 }
 
-gboolean member_store_suspend(MemberNode *member, guint32 domid, GError **error)
+gboolean member_store_no_suspend(MemberNode *member)
 {
-    return member_store(member, member->owned, member->owned_domid, domid, error);
+    return member_store(member, member->owned, member->owned_domid, HOST_DOMID_NONE, NULL);
 }
 
 /* xl's monitor has left a domain that has suspended: it is ours from then on. */
-gboolean member_store_gone_on(MemberNode *member, GError **error)
+gboolean member_store_gone_on(MemberNode *member)
 {
     if (!member_has_domain(member) || member_is_ending(member))
-        return member_store_suspend(member, HOST_DOMID_NONE, error);
-    return member_store(member, TRUE, member->domain.domid, HOST_DOMID_NONE, error);
+        return member_store_no_suspend(member);
+    return member_store(member, TRUE, member->domain.domid, HOST_DOMID_NONE, NULL);
 }
 
 gboolean group_store_suspends(Group *group, GError **error)

@@ -391,8 +391,8 @@ StepResult step_went_on(Work *work, GError **error)
     gboolean may_suspend =
         work->node != NULL && !work->runs && (work->node->suspended || work->operation->resumed);
     if (work->runs)
-        member_store_gone_on(member, NULL);
+        member_store_gone_on(member);
     else if (!may_suspend)
-        member_store_suspend(member, HOST_DOMID_NONE, NULL);
+        member_store_no_suspend(member);
     return STEP_DONE;
 }

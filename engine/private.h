@@ -235,9 +235,10 @@ void group_leave_image(Group *group);
 /* Writes the group to the journal as it is in memory. */
 gboolean group_store(Group *group, GError **error);
 gboolean member_store_owner(MemberNode *member, gboolean owned, guint32 domid, GError **error);
-gboolean member_store_suspend(MemberNode *member, guint32 domid, GError **error);
-/* It had suspended, and goes on. */
-gboolean member_store_gone_on(MemberNode *member, GError **error);
+/* Nobody has asked its domain to suspend. FALSE: that could not be written. */
+gboolean member_store_no_suspend(MemberNode *member);
+/* It had suspended, and goes on; likewise. */
+gboolean member_store_gone_on(MemberNode *member);
 /* Notes that all members' domains are about to be asked to suspend. */
 gboolean group_store_suspends(Group *group, GError **error);
 /* Makes the hypervisor's group and reservations, and puts running members in it. Repeatable. */

@@ -385,7 +385,7 @@ static void member_forget_suspend(MemberNode *member)
     if (member->suspend_domid == HOST_DOMID_NONE || member->work != NULL ||
         is_being_saved(member) || (member->domain.domid == member->suspend_domid && !asked))
         return;
-    if (!member_store_suspend(member, HOST_DOMID_NONE, NULL))
+    if (!member_store_no_suspend(member))
         engine_retry(member->group->engine);
 }
 
