@@ -514,12 +514,11 @@ StepResult group_step_unpause(Work *work, GError **error)
     if (!work->group->paused)
         return STEP_DONE;
     work->group->pause_doubt = TRUE;
-    g_autoptr(GArray) domids = group_domids(work->group);
+    g_autoptr(GArray) domids = g_array_new(FALSE, FALSE, sizeof(guint32));
     for (guint i = 0; i < work->group->members->len; i++) {
         const MemberNode *member = work->group->members->pdata[i];
-        for (guint k = 0; k < domids->len && member_is_half_there(member); k++)
-            if (g_array_index(domids, guint32, k) == member->domain.domid)
-                g_array_remove_index(domids, k); /* it is not to run before it is built */
+        if (member_has_domain(member) && !member_is_half_there(member))
+            g_array_append_val(domids, member->domain.domid); /* not one before it is built */
     }
     host_of(work)->ops->group_unpause(host_of(work), work->group->id, domids->len,
                                       (const guint32 *)domids->data, work_done, work);
