@@ -298,19 +298,21 @@ static void set_image(Operation *operation)
 {
     const Group *group = operation->group;
     const Kind *kind = &kinds[operation->kind];
-    g_autofree char *uuid = g_uuid_string_random();
-    g_autofree char *name = g_strconcat(group->uuid, ".grp", NULL);
     if (operation->options.map != NULL)
         operation->map = domgrp_map_copy(operation->options.map);
     operation->options.map = NULL;
-    if (kind->writes)
+    if (kind->writes) {
+        g_autofree char *uuid = g_uuid_string_random();
         memcpy(operation->image_uuid, uuid, sizeof operation->image_uuid);
-    if (operation->kind == OPERATION_SUSPEND)
+    }
+    if (operation->kind == OPERATION_SUSPEND) {
+        g_autofree char *name = g_strconcat(group->uuid, ".grp", NULL);
         operation->image_path = g_build_filename(operation->engine->images, name, NULL);
-    else if (operation->kind == OPERATION_RESUME)
+    } else if (operation->kind == OPERATION_RESUME) {
         operation->image_path = g_strdup(group->image_path);
-    else if (kind->writes || kind->reads)
+    } else if (kind->writes || kind->reads) {
         operation->image_path = g_strdup(operation->options.path);
+    }
     operation->options.path = NULL;
 }
 
