@@ -452,6 +452,11 @@ gboolean scenario_has_image(const Scenario *scenario)
            scenario->act == act_cancel_save || scenario->act == act_cancel_suspend;
 }
 
+static gboolean writes_image(OperationKind kind)
+{
+    return kind == OPERATION_SAVE || kind == OPERATION_SUSPEND || kind == OPERATION_CHECKPOINT;
+}
+
 gboolean case_fits(const Case *what)
 {
     const Scenario *scenario = what->scenario;
@@ -467,9 +472,7 @@ gboolean case_fits(const Case *what)
     if (what->twist->member != NULL && strcmp(what->twist->member, "web") == 0 &&
         what->shape->n < 2)
         return FALSE;
-    gboolean saves = kind == OPERATION_SAVE || kind == OPERATION_SUSPEND ||
-                     kind == OPERATION_CHECKPOINT ||
-                     (kind == NO_KIND && g_str_has_suffix(what->scenario->name, "cancel-save"));
+    gboolean saves = writes_image(kind) || scenario->act == act_cancel_save;
     switch (what->twist->fits) {
     case FITS_SAVING:
         return saves && what->shape->n > 1;
@@ -563,7 +566,7 @@ static char *check_file(World *world, OperationKind kind, DomgrpExit status)
 {
     g_autofree char *images = host_sim_describe_images(world->host);
     gboolean there = strstr(images, kind == OPERATION_SUSPEND ? "/images/" : IMAGE) != NULL;
-    if (kind != OPERATION_SAVE && kind != OPERATION_SUSPEND && kind != OPERATION_CHECKPOINT)
+    if (!writes_image(kind))
         return NULL;
     if (there ? status == DOMGRP_EXIT_UNDONE || status == DOMGRP_EXIT_REFUSED
               : status == DOMGRP_EXIT_DONE)
