@@ -32,6 +32,15 @@ HostImageProgress operation_image_progress(const Operation *operation)
                                .file_bytes = MAX(now.file_bytes, last.file_bytes)};
 }
 
+void operation_close_image(Operation *operation)
+{
+    Host *host = operation->engine->host;
+    if (operation->image == NULL)
+        return;
+    operation->progress = operation_image_progress(operation);
+    host->ops->image_close(host, g_steal_pointer(&operation->image));
+}
+
 static gboolean has_moved(Operation *operation)
 {
     HostImageProgress before = operation->progress;
@@ -167,11 +176,7 @@ StepResult image_step_finish(Work *work, GError **error)
 
 StepResult image_step_close(Work *work, GError **error)
 {
-    Operation *operation = work->operation;
-    if (operation->image == NULL)
-        return STEP_DONE;
-    has_moved(operation);
-    host_of(work)->ops->image_close(host_of(work), g_steal_pointer(&operation->image));
+    operation_close_image(work->operation);
     return STEP_DONE;
 }
 

@@ -255,10 +255,7 @@ void operation_end(Operation *operation)
     }
     if (!operation->queued)
         forget_intents(operation);
-    if (operation->image != NULL) {
-        operation->progress = operation_image_progress(operation);
-        engine->host->ops->image_close(engine->host, g_steal_pointer(&operation->image));
-    }
+    operation_close_image(operation);
     if (operation->progress_timer != 0)
         engine->host->ops->timer_cancel(engine->host, operation->progress_timer);
     operation->progress_timer = 0;

@@ -576,6 +576,8 @@ gboolean operations_close(Engine *engine, const char *group_uuid, GError **error
 /* Looks how far its image has come, every now and then. */
 HostImageProgress operation_image_progress(const Operation *operation);
 void operation_watch_image(Operation *operation);
+/* Closes it, if it is open, and keeps how far it had come. */
+void operation_close_image(Operation *operation);
 /* What makes a new group of @name and @uuid impossible. */
 gboolean engine_check_new(Engine *engine, const char *name, const char *uuid, guint n_members,
                           GError **error);
