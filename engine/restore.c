@@ -188,6 +188,15 @@ static void take_members(Operation *operation, Group *group)
     operation_plan(operation);
 }
 
+/* The operation is called after the group that it turned out to be about. */
+static void name_operation(Operation *operation)
+{
+    const Group *group = operation->group;
+    memcpy(operation->group_uuid, group->uuid, sizeof operation->group_uuid);
+    g_free(operation->group_name);
+    operation->group_name = g_strdup(group->name);
+}
+
 static void adopt(Work *work, Group *group)
 {
     Operation *operation = work->operation;
@@ -195,9 +204,7 @@ static void adopt(Work *work, Group *group)
         return;
     group_free(operation->group);
     operation->group = work->group = group;
-    memcpy(operation->group_uuid, group->uuid, sizeof operation->group_uuid);
-    g_free(operation->group_name);
-    operation->group_name = g_strdup(group->name);
+    name_operation(operation);
     if (operation->options.dry_run)
         return;
     group->operation = operation;
@@ -262,9 +269,7 @@ static void set_identity(Operation *operation, const char *uuid, const char *nam
     g_strlcpy(group->uuid, uuid, sizeof group->uuid);
     g_free(group->name);
     group->name = g_strdup(name);
-    memcpy(operation->group_uuid, group->uuid, sizeof operation->group_uuid);
-    g_free(operation->group_name);
-    operation->group_name = g_strdup(name);
+    name_operation(operation);
 }
 
 static const char *copy_name(gpointer map, const char *name)
