@@ -352,13 +352,19 @@ static gboolean check_operate(const Group *group, OperationKind kind, GError **e
     return FALSE;
 }
 
+/* Undoing it ends its members and does nothing else. */
+static gboolean undoing_only_ends(const Operation *operation)
+{
+    gboolean forgets = operation->kind == OPERATION_CREATE || operation->defines;
+    return kinds[operation->kind].undoing == GROUP_STOPPING && !forgets;
+}
+
 /* What runs and only waits for guests makes way for what ends them anyway. */
 static gboolean gives_way(const Group *group, OperationKind kind, const EngineOptions *options)
 {
     const Operation *running = group->operation;
     if (!kinds[kind].supersedes || running == NULL || !kinds[running->kind].waits ||
-        running->error != NULL ||
-        (running->undoing && kinds[running->kind].undoing != GROUP_STOPPING) ||
+        running->error != NULL || (running->undoing && !undoing_only_ends(running)) ||
         (options != NULL && options->dry_run))
         return FALSE;
     for (guint i = 0; i < group->engine->operations->len; i++) {

@@ -466,6 +466,7 @@ const Kind kinds[OPERATION_KIND_COUNT] = {
                           .policy = DOMGRP_POLICY_ROLLBACK,
                           .during = GROUP_STARTING,
                           .undoing = GROUP_STOPPING,
+                          .waits = TRUE,
                           .makes_ready = TRUE,
                           .phases = phases_create},
     [OPERATION_START] = {.name = "start",
