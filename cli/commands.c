@@ -40,7 +40,8 @@ const Command commands[] = {
      "domgrp reboot -w shop\nrebooted shop: 3 members run\n", cmd_reboot},
     {"destroy", "GROUP", 1, 1, MEMBERS, "end the members' domains at once",
      "Destroys the domains of all members without asking their guests, as if the power failed.\n"
-     "The group stays defined and can be started again.\n",
+     "The group stays defined and can be started again. What waits for its guests is cancelled:\n"
+     "a create, start, shutdown, reboot, restore or resume.\n",
      "domgrp destroy shop\ndestroyed shop: 3 members are stopped\n", cmd_destroy},
     {"delete", "GROUP", 1, 1, OPERATION, "forget a group that does not run",
      "Forgets a group none of whose members runs. Its files and disks are not touched.\n",
