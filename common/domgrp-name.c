@@ -50,3 +50,25 @@ gboolean domgrp_uuid_parse(const char *text, char ret_uuid[DOMGRP_UUID_TEXT], GE
     memcpy(ret_uuid, lower, DOMGRP_UUID_TEXT);
     return TRUE;
 }
+
+gboolean domgrp_uuid_bytes(const char *text, guint8 ret_bytes[DOMGRP_UUID_BYTES], GError **error)
+{
+    char lower[DOMGRP_UUID_TEXT];
+
+    if (!domgrp_uuid_parse(text, lower, error))
+        return FALSE;
+    for (guint i = 0, at = 0; i < DOMGRP_UUID_BYTES; i++, at += 2) {
+        at += lower[at] == '-';
+        ret_bytes[i] =
+            (guint8)(g_ascii_xdigit_value(lower[at]) << 4 | g_ascii_xdigit_value(lower[at + 1]));
+    }
+    return TRUE;
+}
+
+void domgrp_uuid_text(const guint8 bytes[DOMGRP_UUID_BYTES], char ret_text[DOMGRP_UUID_TEXT])
+{
+    char *at = ret_text;
+
+    for (guint i = 0; i < DOMGRP_UUID_BYTES; i++)
+        at += g_snprintf(at, 4, i == 4 || i == 6 || i == 8 || i == 10 ? "-%02x" : "%02x", bytes[i]);
+}

@@ -25,6 +25,9 @@ G_BEGIN_DECLS
 /* A UUID's text: 36 characters, lower case, and the end. */
 #define DOMGRP_UUID_TEXT 37
 
+/* A UUID where it is no text: in the order in which it is printed. */
+#define DOMGRP_UUID_BYTES 16
+
 /*
  * Whether @name may name a @what ("group", "member"): 1 to 63 letters,
  * digits and "_-.:/+", and not only digits (xl takes those for a domid).
@@ -37,6 +40,11 @@ gboolean domgrp_name_check(const char *what, const char *name, GError **error);
  * @ret_uuid. DOMGRP_ERROR_VALUE if it is not one, or is all zeros.
  */
 gboolean domgrp_uuid_parse(const char *text, char ret_uuid[DOMGRP_UUID_TEXT], GError **error);
+
+/* The bytes of the UUID @text; refuses what domgrp_uuid_parse() refuses. */
+gboolean domgrp_uuid_bytes(const char *text, guint8 ret_bytes[DOMGRP_UUID_BYTES], GError **error);
+
+void domgrp_uuid_text(const guint8 bytes[DOMGRP_UUID_BYTES], char ret_text[DOMGRP_UUID_TEXT]);
 
 G_END_DECLS
 

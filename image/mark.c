@@ -13,7 +13,7 @@ gboolean image_identify(int fd, char ret_uuid[DOMGRP_UUID_TEXT], GError **error)
 
     if (!input_front(fd, &front, &mark, error))
         return FALSE;
-    payload_uuid_text(front.uuid, ret_uuid);
+    domgrp_uuid_text(front.uuid, ret_uuid);
     return TRUE;
 }
 

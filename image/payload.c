@@ -2,28 +2,6 @@
 /* Small payloads to bytes and back; docs/group-image.md has each of them as a table. */
 #include "payload.h"
 
-gboolean payload_uuid(const char *text, guint8 ret_uuid[FORMAT_UUID], GError **error)
-{
-    char lower[DOMGRP_UUID_TEXT];
-
-    if (!domgrp_uuid_parse(text, lower, error))
-        return FALSE;
-    for (guint i = 0, at = 0; i < FORMAT_UUID; i++, at += 2) {
-        at += lower[at] == '-';
-        ret_uuid[i] =
-            (guint8)(g_ascii_xdigit_value(lower[at]) << 4 | g_ascii_xdigit_value(lower[at + 1]));
-    }
-    return TRUE;
-}
-
-void payload_uuid_text(const guint8 uuid[FORMAT_UUID], char ret_text[DOMGRP_UUID_TEXT])
-{
-    char *at = ret_text;
-
-    for (guint i = 0; i < FORMAT_UUID; i++)
-        at += g_snprintf(at, 4, i == 4 || i == 6 || i == 8 || i == 10 ? "-%02x" : "%02x", uuid[i]);
-}
-
 gboolean payload_name_check(const char *what, const char *name, GError **error)
 {
     gsize length = strlen(name);
@@ -99,7 +77,7 @@ gboolean payload_read_group(const guint8 *bytes, gsize length, ImageInfo *info)
     if (fixed == NULL)
         return FALSE;
     info->created_us = (gint64)bytes_u64(fixed);
-    payload_uuid_text(fixed + 8, info->group_uuid);
+    domgrp_uuid_text(fixed + 8, info->group_uuid);
     info->group_name = take_name(&cursor);
     info->text = payload_read_text(cursor.at, cursor.left);
     return info->group_name != NULL && info->text != NULL;
@@ -124,7 +102,7 @@ gboolean payload_read_member(const guint8 *bytes, gsize length, ImageMember *mem
     g_autofree char *name = take_name(&cursor);
     if (name == NULL || cursor.left > 0)
         return FALSE;
-    payload_uuid_text(uuid, member->uuid);
+    domgrp_uuid_text(uuid, member->uuid);
     g_free(member->name);
     member->name = g_steal_pointer(&name);
     return TRUE;

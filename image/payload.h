@@ -14,8 +14,6 @@ typedef struct {
     guint64 sum; /* of the whole stream */
 } MemberTotals;
 
-gboolean payload_uuid(const char *text, guint8 ret_uuid[FORMAT_UUID], GError **error);
-void payload_uuid_text(const guint8 uuid[FORMAT_UUID], char ret_text[DOMGRP_UUID_TEXT]);
 /* Whether @name can name a @what: UTF-8 of 1 to 255 bytes; VALUE otherwise. */
 gboolean payload_name_check(const char *what, const char *name, GError **error);
 gboolean payload_text_check(const char *what, const char *text, GError **error);

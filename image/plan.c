@@ -243,7 +243,7 @@ static void fill_info(ImageReader *reader)
     const Input *input = &reader->input;
 
     info->version = input->front.version;
-    payload_uuid_text(input->front.uuid, info->uuid);
+    domgrp_uuid_text(input->front.uuid, info->uuid);
     info->used = input->mark != MARK_UNUSED; /* a broken mark was one */
     info->complete = input->complete;
     info->file_bytes = input->size;

@@ -61,9 +61,9 @@ static gssize write_fd(gpointer data, const void *bytes, gsize length)
 static gboolean uuid_or_new(const char *text, guint8 ret_uuid[FORMAT_UUID], GError **error)
 {
     if (text != NULL && text[0] != '\0')
-        return payload_uuid(text, ret_uuid, error);
+        return domgrp_uuid_bytes(text, ret_uuid, error);
     g_autofree char *random = g_uuid_string_random();
-    return payload_uuid(random, ret_uuid, error);
+    return domgrp_uuid_bytes(random, ret_uuid, error);
 }
 
 static gboolean write_group(ImageWriter *writer, const ImageSpec *spec, GError **error)
@@ -299,7 +299,7 @@ static Member *open_member(const ImageWriter *writer, guint number, GError **err
 static gboolean check_member(const ImageWriter *writer, const char *uuid, const char *name,
                              const char *json, guint8 ret_uuid[FORMAT_UUID], GError **error)
 {
-    if (!usable(writer, error) || !payload_uuid(uuid, ret_uuid, error) ||
+    if (!usable(writer, error) || !domgrp_uuid_bytes(uuid, ret_uuid, error) ||
         !payload_name_check("member", name, error) ||
         (json != NULL && !payload_text_check("a member's configuration", json, error)))
         return FALSE;

@@ -263,8 +263,6 @@ char *child_path(void);
 
 #define TEXT_LINE_MAX 200
 
-/* What is fit to be shown of @bytes, which anybody may have chosen. */
-char *text_clean(const char *bytes, gsize length, gsize max);
 /* The first line of @output after ": ", or "". */
 char *text_line(const GString *output);
 

@@ -8,6 +8,8 @@
  */
 #include "private.h"
 
+#include "domgrp-text.h"
+
 #include <errno.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -174,7 +176,7 @@ static gboolean xenstore_read(Job *job, GError **error)
     g_autoptr(GError) why = NULL;
     guint length = 0;
     char *value = watch_read(job, &length, &why);
-    g_autofree char *text = value != NULL ? text_clean(value, length, VALUE_MAX) : NULL;
+    g_autofree char *text = value != NULL ? domgrp_text_clean(value, length, VALUE_MAX) : NULL;
     gboolean good = value != NULL &&
                     (probe->value == NULL ||
                      (length == strlen(probe->value) && memcmp(value, probe->value, length) == 0));

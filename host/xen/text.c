@@ -1,28 +1,14 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What guests and programs say, made fit to be shown. */
+/* What programs say, in one line. */
 #include "private.h"
 
-#include <string.h>
+#include "domgrp-text.h"
 
-char *text_clean(const char *bytes, gsize length, gsize max)
-{
-    g_autofree char *valid = g_utf8_make_valid(bytes, (gssize)MIN(length, max));
-    GString *text = g_string_new(NULL);
-    for (const char *c = valid; *c != '\0'; c = g_utf8_next_char(c)) {
-        gunichar character = g_utf8_get_char(c);
-        if (g_unichar_isprint(character))
-            g_string_append_unichar(text, character);
-        else
-            g_string_append_printf(text, "\\x%02x", character);
-    }
-    if (length > max)
-        g_string_append(text, "...");
-    return g_string_free(text, FALSE);
-}
+#include <string.h>
 
 char *text_line(const GString *output)
 {
     gsize length = strcspn(output->str, "\n");
-    g_autofree char *line = text_clean(output->str, length, TEXT_LINE_MAX);
+    g_autofree char *line = domgrp_text_clean(output->str, length, TEXT_LINE_MAX);
     return line[0] != '\0' ? g_strconcat(": ", line, NULL) : g_strdup("");
 }

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * Little-endian numbers in byte arrays, and a cursor that cannot run past the
- * end of what it reads. Everything in an image that is a number goes through here.
+ * end of what it reads. Every number in an image or on a connection goes through here.
  */
-#ifndef IMAGE_BYTES_H
-#define IMAGE_BYTES_H
+#ifndef DOMGRP_BYTES_H
+#define DOMGRP_BYTES_H
 
 #include <glib.h>
 #include <string.h>
