@@ -73,6 +73,9 @@ typedef enum {
     X(IMAGE_VERSION, "IMAGE_VERSION", REFUSED, "an image was made by a newer domgrp")              \
     X(IMAGE_USED, "IMAGE_USED", REFUSED, "an image's members have run since it was made")          \
     X(SNAPSHOT, "SNAPSHOT_FAILED", PARTLY, "a group's snapshot command failed")                    \
+    X(PEER, "PEER_INVALID", REFUSED, "the other host breaks the migration protocol")               \
+    X(PEER_VERSION, "PEER_VERSION", REFUSED, "the other host's domgrp is too old or too new")      \
+    X(LINK, "LINK_LOST", REFUSED, "there is no connection to the other host, or it ended")         \
     X(DAEMON, "DAEMON_UNREACHABLE", DAEMON, "domgrpd does not run or broke off")
 
 typedef enum {

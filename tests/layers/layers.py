@@ -16,8 +16,9 @@ MAY_SEE = {
     "groupfile": {"common"},
     "image": {"common"},
     "engine": {"common"},
+    "wire": {"common", "engine"},
     "host/sim": {"common", "engine"},
-    "host/xen": {"common", "engine", "image", "xendomgrp"},
+    "host/xen": {"common", "engine", "image", "wire", "xendomgrp"},
     "store": {"common", "engine"},
     "lib": {"common", "groupfile"},
     "cli": {"common", "image", "lib"},
@@ -30,7 +31,8 @@ FOREIGN = {
     r"libxlutil\.h": {"groupfile"},
     r"xencall\.h|xentoollog\.h|xen/.*": {"xendomgrp", "host/xen"},
     r"sqlite3\.h": {"store"},
-    r"zstd\.h|xxh\w+\.h|openssl/.*": {"image"},
+    r"xxh\w+\.h": {"image", "wire"},
+    r"zstd\.h|openssl/.*": {"image"},
     r"libsoup/.*": {"daemon", "lib"},
 }
 
