@@ -54,6 +54,11 @@ gboolean cache_add(Cache *cache, guint block)
     return TRUE;
 }
 
+gboolean cache_has(const Cache *cache, guint64 batch)
+{
+    return batch < cache->batches->len && g_array_index(cache->batches, CacheBatch, batch).there;
+}
+
 gboolean cache_whole(const Cache *cache, guint64 pages)
 {
     guint n = cache->batches->len;

@@ -25,6 +25,7 @@ void cache_init(Cache *cache, Input *input);
 void cache_clear(Cache *cache);
 /* Says that block number @block of the input has a batch; FALSE if it cannot be that one. */
 gboolean cache_add(Cache *cache, guint block);
+gboolean cache_has(const Cache *cache, guint64 batch);
 /* TRUE if there are no holes and the batches have @pages pages together. */
 gboolean cache_whole(const Cache *cache, guint64 pages);
 /* Page @number and up to @n - 1 more that lie behind it; how many: *@ret_n. Valid until the next

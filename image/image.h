@@ -141,6 +141,27 @@ gboolean image_reader_stream(ImageReader *reader, guint member, ImageSink sink, 
  * of members that cannot be read (an array of guint). */
 gboolean image_reader_verify(ImageReader *reader, GCancellable *cancellable, GArray **ret_broken,
                              GError **error);
+/*
+ * What becomes of members' streams as an image comes in; any may be NULL, and FALSE ends the
+ * reading with @error.
+ */
+typedef struct {
+    /* A member begins; the group and the members so far are in @info, but no text of DISKS. */
+    gboolean (*member)(gpointer data, guint member, const ImageInfo *info, GError **error);
+    /* The next part of its stream. */
+    gboolean (*bytes)(gpointer data, guint member, const void *bytes, gsize length, GError **error);
+    /* Its stream was whole, and its sum is right. */
+    gboolean (*ended)(gpointer data, guint member, GError **error);
+} ImageFollow;
+/*
+ * Reads the image that comes in on @fd, a pipe or a file from where it stands, to the end of @fd,
+ * and gives members' streams as they come, each in order: the bytes of a piece as soon as the
+ * pages that it names are there. A copy in @spool, as for image_reader_new(), holds pages for
+ * later pieces, memory only as much as a reader's. The reader that it returns is one of the whole
+ * image, in which everything was checked; NULL with IMAGE and others as above.
+ */
+ImageReader *image_reader_follow(int fd, const char *spool, const ImageFollow *follow,
+                                 gpointer data, GCancellable *cancellable, GError **error);
 /* Bytes of the image that were read so far, each counted once; from any thread. */
 guint64 image_reader_progress(const ImageReader *reader);
 void image_reader_free(ImageReader *reader);

@@ -57,6 +57,12 @@ static gssize read_some(int fd, guint64 offset, guint8 *bytes, gsize length)
     return (gssize)got;
 }
 
+static gboolean ends_within(guint64 at, GError **error)
+{
+    damage(error, "the image ends at byte %" G_GUINT64_FORMAT " in the middle of something", at);
+    return FALSE;
+}
+
 static gboolean read_at(Input *input, guint64 offset, guint8 *bytes, gsize length, GError **error)
 {
     gssize got = read_some(input->fd, offset, bytes, length);
@@ -65,9 +71,7 @@ static gboolean read_at(Input *input, guint64 offset, guint8 *bytes, gsize lengt
         return read_error(error);
     if ((gsize)got == length)
         return TRUE;
-    damage(error, "the image ends at byte %" G_GUINT64_FORMAT " in the middle of something",
-           offset + (guint64)got);
-    return FALSE;
+    return ends_within(offset + (guint64)got, error);
 }
 
 /* -- the copy of what cannot seek -- */
@@ -137,6 +141,51 @@ static gboolean open_bytes(Input *input, int fd, const char *spool, GError **err
         return read_error(error);
     input->spool = input->fd = open_spool(spool, error);
     return input->spool >= 0 && fill_spool(input, fd, error);
+}
+
+/* -- a copy that grows -- */
+
+/* As many of @length bytes as still come: -1 after an error. */
+static gssize read_more(int fd, guint8 *bytes, gsize length)
+{
+    gsize got = 0;
+
+    while (got < length) {
+        gssize n = read(fd, bytes + got, length - got);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return -1;
+        if (n == 0)
+            break;
+        got += (gsize)n;
+    }
+    return (gssize)got;
+}
+
+/* The next @length bytes of @fd, into the copy too. */
+static gboolean copy_bytes(Input *input, int fd, guint8 *bytes, gsize length, GError **error)
+{
+    gssize got = read_more(fd, bytes, length);
+
+    if (got < 0)
+        return read_error(error);
+    if ((gsize)got < length)
+        return ends_within(input->size + (guint64)got, error);
+    input->size += length;
+    return spool_write(input->spool, bytes, length, error);
+}
+
+static gboolean copy_payload(Input *input, int fd, gsize length, GError **error)
+{
+    g_autofree guint8 *bytes = g_malloc(SCAN_WINDOW);
+
+    for (gsize n; length > 0; length -= n) {
+        n = MIN(length, SCAN_WINDOW);
+        if (!copy_bytes(input, fd, bytes, n, error))
+            return FALSE;
+    }
+    return TRUE;
 }
 
 /* -- the front -- */
@@ -313,6 +362,13 @@ static gboolean index_agrees(const Input *input)
     return at == input->end.index && chain == input->end.sum;
 }
 
+static gboolean entries_equal(const BlockEntry *a, const BlockEntry *b)
+{
+    return a->offset == b->offset && a->first == b->first && a->sum == b->sum &&
+           a->member == b->member && a->count == b->count && a->stored == b->stored &&
+           a->type == b->type && a->flags == b->flags;
+}
+
 static gboolean read_index(Input *input, GError **error)
 {
     g_auto(Buffer) payload = {0};
@@ -393,13 +449,10 @@ static gboolean find_blocks(Input *input, gboolean damaged, GError **error)
     return FALSE;
 }
 
-gboolean input_open(Input *input, int fd, gboolean damaged, const char *spool, GError **error)
+/* Reads what the image begins with, and judges it. */
+static gboolean open_front(Input *input, gboolean damaged, GError **error)
 {
-    *input = (Input){.spool = -1,
-                     .blocks = g_array_new(FALSE, FALSE, sizeof(Block)),
-                     .codec = codec_new(IMAGE_SMALL)};
-    if (!open_bytes(input, fd, spool, error) ||
-        !input_front(input->fd, &input->front, &input->mark, error))
+    if (!input_front(input->fd, &input->front, &input->mark, error))
         return FALSE;
     if (input->mark == MARK_BROKEN && !damaged) {
         damage(error, "the image is damaged: its mark at byte %d is neither empty nor whole",
@@ -407,7 +460,107 @@ gboolean input_open(Input *input, int fd, gboolean damaged, const char *spool, G
         return FALSE;
     }
     input->seed = format_seed(input->front.uuid);
-    return find_blocks(input, damaged, error);
+    return TRUE;
+}
+
+static void input_init(Input *input)
+{
+    *input = (Input){.spool = -1,
+                     .blocks = g_array_new(FALSE, FALSE, sizeof(Block)),
+                     .codec = codec_new(IMAGE_SMALL)};
+}
+
+gboolean input_open(Input *input, int fd, gboolean damaged, const char *spool, GError **error)
+{
+    input_init(input);
+    return open_bytes(input, fd, spool, error) && open_front(input, damaged, error) &&
+           find_blocks(input, damaged, error);
+}
+
+/* -- an image that is still being made -- */
+
+gboolean input_follow(Input *input, int fd, const char *spool, GError **error)
+{
+    guint8 bytes[FORMAT_BLOCKS];
+
+    input_init(input);
+    input->spool = input->fd = open_spool(spool, error);
+    return input->spool >= 0 && copy_bytes(input, fd, bytes, sizeof bytes, error) &&
+           open_front(input, FALSE, error);
+}
+
+static gboolean same_blocks(const GArray *a, const GArray *b)
+{
+    gboolean same = a->len == b->len;
+
+    for (guint i = 0; same && i < a->len; i++)
+        same = entries_equal(&g_array_index(a, Block, i).entry, &g_array_index(b, Block, i).entry);
+    return same;
+}
+
+/* The index, and the blocks that it names are those that came. */
+static gboolean finish_index(Input *input, GError **error)
+{
+    GArray *came = input->blocks;
+    g_autoptr(GArray) named = g_array_new(FALSE, FALSE, sizeof(Block));
+
+    input->blocks = named;
+    input->complete = read_index(input, error);
+    input->blocks = came;
+    if (!input->complete || same_blocks(came, named))
+        return input->complete;
+    input->complete = FALSE;
+    damage(error, "the image is damaged: its index names other blocks than it has");
+    return FALSE;
+}
+
+static gboolean finish(Input *input, int fd, GError **error)
+{
+    guint8 byte;
+    gssize more = read_more(fd, &byte, 1);
+
+    if (more < 0)
+        return read_error(error);
+    if (more == 0)
+        return finish_index(input, error);
+    damage(error, "the image goes on behind its end at byte %" G_GUINT64_FORMAT, input->size);
+    return FALSE;
+}
+
+static gboolean take_block(Input *input, const BlockHeader *header, guint64 offset, GError **error)
+{
+    Block block = {.entry = format_entry_of(header, offset), .seq = (guint32)header->seq};
+
+    if (header->type == BLOCK_INDEX || header->type == BLOCK_END) {
+        input->ending = TRUE;
+        return TRUE;
+    }
+    if (input->ending || header->seq != input->blocks->len || header->seq >= FORMAT_BLOCKS_MAX)
+        return block_damage(&block, "does not belong there", error);
+    g_array_append_val(input->blocks, block);
+    return TRUE;
+}
+
+gboolean input_next(Input *input, int fd, gboolean *ret_more, GError **error)
+{
+    guint8 bytes[FORMAT_HEADER];
+    BlockHeader header;
+
+    do {
+        guint64 offset = input->size;
+        if (!copy_bytes(input, fd, bytes, sizeof bytes, error))
+            return FALSE;
+        if (!format_header(bytes, input->seed, &header)) {
+            damage(error, "the image is damaged: no block begins at byte %" G_GUINT64_FORMAT,
+                   offset);
+            return FALSE;
+        }
+        if (!take_block(input, &header, offset, error) ||
+            !copy_payload(input, fd, header.stored, error))
+            return FALSE;
+    } while (header.type == BLOCK_INDEX);
+    *ret_more = header.type != BLOCK_END;
+    return *ret_more || finish(input, fd, error);
 }
 
 void input_clear(Input *input)

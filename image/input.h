@@ -24,6 +24,7 @@ typedef struct {
     guint64 seed;
     ImageEnd end;
     gboolean complete; /* the index and the end are there */
+    gboolean ending;   /* of one that is followed, blocks of the index have come */
     GArray *blocks;    /* of Block, in the file's order, without index and end */
     Codec *codec;
     guint8 *packed;
@@ -43,6 +44,12 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Buffer, buffer_clear)
 /* Finds out what the image is and where its blocks are; clear @input in any case. */
 gboolean input_open(Input *input, int fd, gboolean damaged, const char *spool, GError **error);
 void input_clear(Input *input);
+/*
+ * The same for an image that is still being made and comes in on @fd: input_next() copies a block
+ * after the other. After the last one, with *@ret_more FALSE, index and end were found to fit them.
+ */
+gboolean input_follow(Input *input, int fd, const char *spool, GError **error);
+gboolean input_next(Input *input, int fd, gboolean *ret_more, GError **error);
 /* The payload of @block, unpacked. */
 gboolean input_read(Input *input, Block *block, Buffer *payload, GError **error);
 /* Reads the front of an image, and no more. */

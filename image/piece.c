@@ -156,6 +156,21 @@ gboolean piece_reader_done(const PieceReader *reader)
     return reader->runs.left == 0 && reader->data.left == 0;
 }
 
+guint64 piece_run_length(const PieceRun *run)
+{
+    static const guint units[PIECE_KINDS] = {1, 8, FORMAT_PAGE, FORMAT_PAGE, FORMAT_PAGE};
+
+    return run->n <= FORMAT_PIECE_MAX ? run->n * units[run->kind] : G_MAXUINT64;
+}
+
+void piece_reader_skip(PieceReader *reader, const PieceRun *run)
+{
+    if (run->kind == PIECE_BYTES)
+        cursor_take(&reader->data, run->n);
+    else if (run->kind == PIECE_PFNS)
+        cursor_take(&reader->data, 8 * run->n);
+}
+
 const guint8 *piece_reader_bytes(PieceReader *reader, gsize n)
 {
     return cursor_take(&reader->data, n);

@@ -59,6 +59,10 @@ gboolean piece_reader_init(PieceReader *reader, const guint8 *bytes, gsize lengt
 /* The next run; FALSE at the end, and where there is nonsense: piece_reader_done() tells. */
 gboolean piece_reader_next(PieceReader *reader, PieceRun *ret_run);
 gboolean piece_reader_done(const PieceReader *reader);
+/* Bytes of the stream that @run stands for. */
+guint64 piece_run_length(const PieceRun *run);
+/* Passes by the data of @run, the last one, instead of taking them. */
+void piece_reader_skip(PieceReader *reader, const PieceRun *run);
 /* The bytes of a run of BYTES, which were checked to be there. */
 const guint8 *piece_reader_bytes(PieceReader *reader, gsize n);
 /* The next pfn of a run of PFNS. */

@@ -14,7 +14,6 @@ typedef struct {
     gboolean damaged;
     guint number; /* of the block that is looked at */
     Block *block;
-    Buffer payload;
 } Look;
 
 static MemberPlan *plan_new(void)
@@ -61,7 +60,7 @@ static gboolean look_group(Look *look)
 
     if (info->group_name != NULL || info->text != NULL)
         return FALSE;
-    return payload_read_group(look->payload.bytes, look->payload.length, info);
+    return payload_read_group(look->reader->piece.bytes, look->reader->piece.length, info);
 }
 
 static gboolean look_member(Look *look)
@@ -76,7 +75,7 @@ static gboolean look_member(Look *look)
     if (plan_of(look) == NULL)
         return FALSE;
     ImageMember *member = g_ptr_array_index(reader->info->members, number);
-    return payload_read_member(look->payload.bytes, look->payload.length, member);
+    return payload_read_member(look->reader->piece.bytes, look->reader->piece.length, member);
 }
 
 static gboolean look_piece(Look *look)
@@ -116,7 +115,7 @@ static gboolean look_member_end(Look *look)
     MemberPlan *plan = plan_of(look);
 
     if (plan == NULL || plan->end != NO_BLOCK ||
-        !payload_read_totals(look->payload.bytes, look->payload.length, &plan->totals))
+        !payload_read_totals(look->reader->piece.bytes, look->reader->piece.length, &plan->totals))
         return FALSE;
     plan->end = look->number;
     plan->hole = plan->hole || plan->totals.bytes != plan->length;
@@ -128,7 +127,7 @@ static gboolean look_disks(Look *look)
     ImageInfo *info = look->reader->info;
 
     g_clear_pointer(&info->disks, g_free);
-    info->disks = payload_read_text(look->payload.bytes, look->payload.length);
+    info->disks = payload_read_text(look->reader->piece.bytes, look->reader->piece.length);
     return info->disks != NULL;
 }
 
@@ -159,7 +158,7 @@ static gboolean look_at(Look *look, GError **error)
 
     if (type >= G_N_ELEMENTS(looks) || looks[type].look == NULL)
         return unknown_type(look, error);
-    if (looks[type].read && !input_read(&look->reader->input, look->block, &look->payload,
+    if (looks[type].read && !input_read(&look->reader->input, look->block, &look->reader->piece,
                                         look->damaged ? NULL : error))
         return look->damaged;
     if (looks[type].look(look) || look->damaged)
@@ -260,25 +259,21 @@ static void fill_info(ImageReader *reader)
         info->disks = g_strdup("");
 }
 
-static gboolean look_at_all(ImageReader *reader, gboolean damaged, GError **error)
+gboolean plan_block(ImageReader *reader, guint number, gboolean damaged, GError **error)
 {
-    Look look = {.reader = reader, .damaged = damaged};
-    gboolean good = TRUE;
+    Look look = {.reader = reader,
+                 .damaged = damaged,
+                 .number = number,
+                 .block = &g_array_index(reader->input.blocks, Block, number)};
 
-    for (guint i = 0; good && i < reader->input.blocks->len; i++) {
-        look.number = i;
-        look.block = &g_array_index(reader->input.blocks, Block, i);
-        good = look_at(&look, error);
-    }
-    buffer_clear(&look.payload);
-    return good;
+    return look_at(&look, error);
 }
 
-gboolean plan_image(ImageReader *reader, gboolean damaged, GError **error)
+gboolean plan_finish(ImageReader *reader, gboolean damaged, GError **error)
 {
     gsize room = JSON_ROOM;
 
-    if (!look_at_all(reader, damaged, error) || (!damaged && !all_there(reader, error)))
+    if (!damaged && !all_there(reader, error))
         return FALSE;
     for (guint i = 0; i < reader->plans->len; i++) {
         if (!read_json(reader, i, &room, damaged ? NULL : error) && !damaged)

@@ -20,19 +20,28 @@ void image_info_free(ImageInfo *info)
     g_free(info);
 }
 
-ImageReader *image_reader_new(int fd, gboolean damaged, const char *spool, GError **error)
+ImageReader *reader_new(void)
 {
-    g_autoptr(ImageReader) reader = g_new0(ImageReader, 1);
+    ImageReader *reader = g_new0(ImageReader, 1);
 
     reader->plans = g_ptr_array_new_with_free_func(plan_free);
     reader->info = g_new0(ImageInfo, 1);
     reader->info->members = g_ptr_array_new_with_free_func(member_free);
+    return reader;
+}
+
+ImageReader *image_reader_new(int fd, gboolean damaged, const char *spool, GError **error)
+{
+    g_autoptr(ImageReader) reader = reader_new();
+
     if (!input_open(&reader->input, fd, damaged, spool, error))
         return NULL;
     cache_init(&reader->cache, &reader->input);
-    if (!plan_image(reader, damaged, error))
-        return NULL;
-    return g_steal_pointer(&reader);
+    for (guint i = 0; i < reader->input.blocks->len; i++) {
+        if (!plan_block(reader, i, damaged, error))
+            return NULL;
+    }
+    return plan_finish(reader, damaged, error) ? g_steal_pointer(&reader) : NULL;
 }
 
 void image_reader_free(ImageReader *reader)
@@ -40,6 +49,7 @@ void image_reader_free(ImageReader *reader)
     cache_clear(&reader->cache);
     input_clear(&reader->input);
     buffer_clear(&reader->piece);
+    g_free(reader->gathered);
     g_ptr_array_unref(reader->plans);
     image_info_free(reader->info);
     g_free(reader);
@@ -82,8 +92,7 @@ static gboolean verify_members(ImageReader *reader, GCancellable *cancellable, G
     return TRUE;
 }
 
-/* What no member needed. */
-static gboolean verify_rest(ImageReader *reader, GCancellable *cancellable, GError **kept)
+gboolean reader_verify_rest(ImageReader *reader, GCancellable *cancellable, GError **kept)
 {
     GArray *blocks = reader->input.blocks;
 
@@ -113,7 +122,7 @@ gboolean image_reader_verify(ImageReader *reader, GCancellable *cancellable, GAr
     GError *kept = NULL;
 
     if (verify_members(reader, cancellable, broken, &kept))
-        verify_rest(reader, cancellable, &kept);
+        reader_verify_rest(reader, cancellable, &kept);
     if (ret_broken != NULL)
         *ret_broken = g_steal_pointer(&broken);
     if (kept == NULL)

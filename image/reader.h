@@ -22,11 +22,34 @@ struct ImageReader {
     Cache cache;
     GPtrArray *plans; /* of MemberPlan */
     ImageInfo *info;
-    Buffer piece;
+    Buffer piece;     /* of the block that is looked at */
+    guint8 *gathered; /* of the stream that is read */
 };
 
-/* Reads the members' blocks, and what they say, into @reader. */
-gboolean plan_image(ImageReader *reader, gboolean damaged, GError **error);
+/* Takes in what block @number of the input says, where it fits those before it. */
+gboolean plan_block(ImageReader *reader, guint number, gboolean damaged, GError **error);
+/* There are no more blocks: whether all is there, and what the reader knows of the image. */
+gboolean plan_finish(ImageReader *reader, gboolean damaged, GError **error);
 void plan_free(gpointer plan);
+
+/* -- stream.c -- */
+
+typedef struct Stream Stream;
+
+/* The stream of @member; @sink may be NULL. */
+Stream *stream_new(ImageReader *reader, guint member, ImageSink sink, gpointer data,
+                   GCancellable *cancellable);
+/* What @block, its next piece, stands for. */
+gboolean stream_put(Stream *stream, Block *block, GError **error);
+/* Whether that was all, and its sum is right. */
+gboolean stream_end(Stream *stream, GError **error);
+void stream_free(Stream *stream);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(Stream, stream_free)
+
+/* -- reader.c -- */
+
+ImageReader *reader_new(void);
+/* Reads what no stream needed; FALSE if that was cancelled. */
+gboolean reader_verify_rest(ImageReader *reader, GCancellable *cancellable, GError **kept);
 
 #endif

@@ -12,16 +12,16 @@
 #define GATHER (64 * 1024)
 #define DIRECT (32 * 1024) /* so many bytes are not gathered */
 
-typedef struct {
+struct Stream {
     ImageReader *reader;
+    guint member;
     ImageSink sink;
     gpointer data;
     GCancellable *cancellable;
     XXH64_state_t *sum;
-    guint8 *gathered;
-    gsize fill;
+    gsize fill; /* bytes that are gathered: of one stream at a time */
     guint64 length;
-} Stream;
+};
 
 static guint8 zeros[DIRECT];
 
@@ -40,7 +40,7 @@ static gboolean flush(Stream *stream, GError **error)
     gsize n = stream->fill;
 
     stream->fill = 0;
-    return n == 0 || give(stream, stream->gathered, n, error);
+    return n == 0 || give(stream, stream->reader->gathered, n, error);
 }
 
 static gboolean put(Stream *stream, const guint8 *bytes, gsize n, GError **error)
@@ -50,7 +50,7 @@ static gboolean put(Stream *stream, const guint8 *bytes, gsize n, GError **error
         return flush(stream, error) && give(stream, bytes, n, error);
     if (n > GATHER - stream->fill && !flush(stream, error))
         return FALSE;
-    memcpy(stream->gathered + stream->fill, bytes, n);
+    memcpy(stream->reader->gathered + stream->fill, bytes, n);
     stream->fill += n;
     return TRUE;
 }
@@ -90,13 +90,6 @@ static gboolean put_pfns(Stream *stream, PieceReader *reader, guint64 n, GError 
     return TRUE;
 }
 
-static guint64 run_length(const PieceRun *run)
-{
-    static const guint units[PIECE_KINDS] = {1, 8, FORMAT_PAGE, FORMAT_PAGE, FORMAT_PAGE};
-
-    return run->n <= FORMAT_PIECE_MAX ? run->n * units[run->kind] : G_MAXUINT64;
-}
-
 static gboolean put_run(Stream *stream, PieceReader *reader, const PieceRun *run, GError **error)
 {
     switch (run->kind) {
@@ -111,7 +104,7 @@ static gboolean put_run(Stream *stream, PieceReader *reader, const PieceRun *run
     }
 }
 
-static gboolean put_piece(Stream *stream, Block *block, GError **error)
+gboolean stream_put(Stream *stream, Block *block, GError **error)
 {
     Buffer *payload = &stream->reader->piece;
     guint64 left = block->entry.count;
@@ -121,13 +114,13 @@ static gboolean put_piece(Stream *stream, Block *block, GError **error)
     if (!input_read(&stream->reader->input, block, payload, error))
         return FALSE;
     gboolean good = piece_reader_init(&reader, payload->bytes, payload->length);
-    while (good && piece_reader_next(&reader, &run) && run_length(&run) <= left) {
-        left -= run_length(&run);
+    while (good && piece_reader_next(&reader, &run) && piece_run_length(&run) <= left) {
+        left -= piece_run_length(&run);
         if (!put_run(stream, &reader, &run, error))
             return FALSE;
     }
     if (good && left == 0 && piece_reader_done(&reader))
-        return TRUE;
+        return flush(stream, error);
     g_set_error(error, DOMGRP_ERROR, DOMGRP_ERROR_IMAGE,
                 "the image is damaged: block %u at byte %" G_GUINT64_FORMAT
                 " is no piece of a stream",
@@ -135,49 +128,61 @@ static gboolean put_piece(Stream *stream, Block *block, GError **error)
     return FALSE;
 }
 
-static gboolean check_sum(Stream *stream, const MemberPlan *plan, guint member, GError **error)
+gboolean stream_end(Stream *stream, GError **error)
 {
+    const MemberPlan *plan = g_ptr_array_index(stream->reader->plans, stream->member);
+
     if (plan->hole || plan->end == NO_BLOCK) {
         g_set_error(error, DOMGRP_ERROR, DOMGRP_ERROR_IMAGE,
                     "the image is damaged: the stream of member %u is cut off after "
                     "%" G_GUINT64_FORMAT " bytes",
-                    member, stream->length);
+                    stream->member, stream->length);
         return FALSE;
     }
     if (XXH64_digest(stream->sum) == plan->totals.sum)
         return TRUE;
     g_set_error(error, DOMGRP_ERROR, DOMGRP_ERROR_IMAGE,
                 "the image is damaged: the stream of member %u is not the one that was saved",
-                member);
+                stream->member);
     return FALSE;
 }
 
-static gboolean run_stream(Stream *stream, const MemberPlan *plan, guint member, GError **error)
+Stream *stream_new(ImageReader *reader, guint member, ImageSink sink, gpointer data,
+                   GCancellable *cancellable)
 {
-    GArray *blocks = stream->reader->input.blocks;
+    Stream *stream = g_new0(Stream, 1);
 
-    for (guint i = 0; i < plan->pieces->len; i++) {
-        guint block = g_array_index(plan->pieces, guint, i);
-        if (!put_piece(stream, &g_array_index(blocks, Block, block), error))
-            return FALSE;
-    }
-    return flush(stream, error) && check_sum(stream, plan, member, error);
+    *stream = (Stream){.reader = reader,
+                       .member = member,
+                       .sink = sink,
+                       .data = data,
+                       .cancellable = cancellable,
+                       .sum = XXH64_createState()};
+    XXH64_reset(stream->sum, reader->input.seed);
+    if (reader->gathered == NULL)
+        reader->gathered = g_malloc(GATHER);
+    return stream;
+}
+
+void stream_free(Stream *stream)
+{
+    XXH64_freeState(stream->sum);
+    g_free(stream);
 }
 
 gboolean image_reader_stream(ImageReader *reader, guint member, ImageSink sink, gpointer data,
                              GCancellable *cancellable, GError **error)
 {
-    Stream stream = {.reader = reader, .sink = sink, .data = data, .cancellable = cancellable};
-
     if (member >= reader->plans->len) {
         g_set_error(error, DOMGRP_ERROR, DOMGRP_ERROR_VALUE, "the image has no member %u", member);
         return FALSE;
     }
-    stream.sum = XXH64_createState();
-    XXH64_reset(stream.sum, reader->input.seed);
-    stream.gathered = g_malloc(GATHER);
-    gboolean good = run_stream(&stream, g_ptr_array_index(reader->plans, member), member, error);
-    g_free(stream.gathered);
-    XXH64_freeState(stream.sum);
-    return good;
+    const MemberPlan *plan = g_ptr_array_index(reader->plans, member);
+    g_autoptr(Stream) stream = stream_new(reader, member, sink, data, cancellable);
+    for (guint i = 0; i < plan->pieces->len; i++) {
+        guint block = g_array_index(plan->pieces, guint, i);
+        if (!stream_put(stream, &g_array_index(reader->input.blocks, Block, block), error))
+            return FALSE;
+    }
+    return stream_end(stream, error);
 }

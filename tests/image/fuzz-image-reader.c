@@ -124,22 +124,44 @@ static void check_info(const ImageInfo *info)
     }
 }
 
-static void read_image(int fd, gboolean damaged)
+static void check_error(const GError *error)
+{
+    g_assert_true(error->domain == DOMGRP_ERROR);
+    g_assert_null(strchr(error->message, '\n'));
+}
+
+/* TRUE if all of it is good. */
+static gboolean read_image(int fd, gboolean damaged)
 {
     g_autoptr(GError) error = NULL;
     g_autoptr(ImageReader) reader = image_reader_new(fd, damaged, NULL, &error);
     g_autoptr(GArray) broken = NULL;
 
     if (reader == NULL) {
-        g_assert_true(error->domain == DOMGRP_ERROR);
-        g_assert_null(strchr(error->message, '\n'));
-        return;
+        check_error(error);
+        return FALSE;
     }
     check_info(image_reader_info(reader));
     gboolean good = image_reader_verify(reader, NULL, &broken, &error);
     g_assert_true(good == (error == NULL));
     for (guint i = 0; good && i < image_reader_info(reader)->members->len; i++)
         g_assert_true(image_reader_stream(reader, i, NULL, NULL, NULL, NULL));
+    return good;
+}
+
+/* Whoever reads an image as it comes in thinks of it what a reader of the file thinks. */
+static void follow_image(int fd, gboolean good)
+{
+    static const ImageFollow follow = {NULL, NULL, NULL};
+    g_autoptr(GError) error = NULL;
+
+    g_assert_cmpint(lseek(fd, 0, SEEK_SET), ==, 0);
+    g_autoptr(ImageReader) reader = image_reader_follow(fd, NULL, &follow, NULL, NULL, &error);
+    g_assert_true((reader != NULL) == good);
+    if (reader == NULL)
+        check_error(error);
+    else
+        check_info(image_reader_info(reader));
 }
 
 int LLVMFuzzerTestOneInput(const unsigned char *data, size_t size)
@@ -153,7 +175,10 @@ int LLVMFuzzerTestOneInput(const unsigned char *data, size_t size)
         bytes = cook(data, size);
     int fd = memfd_create("image", MFD_CLOEXEC);
     g_assert_cmpint(write(fd, bytes->data, bytes->len), ==, (gssize)bytes->len);
-    read_image(fd, (data[0] & MODE_DAMAGED) != 0);
+    if (data[0] & MODE_DAMAGED)
+        read_image(fd, TRUE);
+    else
+        follow_image(fd, read_image(fd, FALSE));
     close(fd);
     return 0;
 }

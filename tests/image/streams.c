@@ -359,6 +359,59 @@ void check_image(int fd, Stream **streams, guint n)
     g_assert_no_error(error);
 }
 
+/* What comes of an image that is followed. */
+typedef struct {
+    GPtrArray *streams; /* of Stream, in the order of members */
+    guint ended;
+} Followed;
+
+static gboolean followed_member(gpointer data, guint member, const ImageInfo *info, GError **error)
+{
+    Followed *followed = data;
+
+    g_assert_cmpuint(member, ==, followed->streams->len);
+    g_assert_cmpuint(info->members->len, ==, member + 1);
+    g_assert_cmpstr(info->group_name, ==, "shop");
+    g_ptr_array_add(followed->streams, g_byte_array_new());
+    return TRUE;
+}
+
+static gboolean followed_bytes(gpointer data, guint member, const void *bytes, gsize length,
+                               GError **error)
+{
+    Followed *followed = data;
+
+    stream_bytes(g_ptr_array_index(followed->streams, member), bytes, length);
+    return TRUE;
+}
+
+static gboolean followed_end(gpointer data, guint member, GError **error)
+{
+    ((Followed *)data)->ended++;
+    return TRUE;
+}
+
+void check_follow(int fd, Stream **streams, guint n)
+{
+    static const ImageFollow follow = {followed_member, followed_bytes, followed_end};
+    g_autoptr(GPtrArray) all = g_ptr_array_new_with_free_func((GDestroyNotify)g_byte_array_unref);
+    Followed followed = {.streams = all};
+    g_autoptr(GError) error = NULL;
+    g_autoptr(ImageReader) reader = image_reader_follow(fd, NULL, &follow, &followed, NULL, &error);
+
+    g_assert_no_error(error);
+    g_assert_true(image_reader_info(reader)->complete);
+    g_assert_cmpuint(all->len, ==, n);
+    g_assert_cmpuint(followed.ended, ==, n);
+    for (guint i = 0; i < n; i++) {
+        const Stream *came = g_ptr_array_index(all, i);
+        g_autoptr(Stream) again = unpack_member(reader, i, &error);
+        g_assert_no_error(error);
+        g_assert_cmpmem(came->data, came->len, streams[i]->data, streams[i]->len);
+        g_assert_cmpmem(again->data, again->len, streams[i]->data, streams[i]->len);
+    }
+}
+
 void check_round_trip(Stream **streams, guint n)
 {
     g_autoptr(GRand) rand = g_rand_new_with_seed(n);
@@ -372,6 +425,8 @@ void check_round_trip(Stream **streams, guint n)
     for (guint i = 0; i < G_N_ELEMENTS(hows); i++) {
         int fd = pack_streams(streams, n, &hows[i]);
         check_image(fd, streams, n);
+        lseek(fd, 0, SEEK_SET);
+        check_follow(fd, streams, n);
         close(fd);
     }
 }

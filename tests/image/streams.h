@@ -88,7 +88,9 @@ gboolean pack_into(ImageWriter *writer, Stream **streams, guint n, const PackHow
 Stream *unpack_member(ImageReader *reader, guint member, GError **error);
 /* Asserts that the image on @fd is whole and has just these streams. */
 void check_image(int fd, Stream **streams, guint n);
-/* Both, for the ways of writing that matter. */
+/* The same of an image that is read as it comes in on @fd. */
+void check_follow(int fd, Stream **streams, guint n);
+/* All three, for the ways of writing that matter. */
 void check_round_trip(Stream **streams, guint n);
 
 int memory_file(const void *bytes, gsize length);

@@ -68,6 +68,48 @@ static guint read_members(ImageReader *reader, const Sample *sample)
     return good;
 }
 
+typedef struct {
+    const Sample *sample;
+    gsize given[2];
+    gboolean ended[2];
+} Given;
+
+/* Whatever is given of a stream is what it was. */
+static gboolean given_bytes(gpointer data, guint member, const void *bytes, gsize length,
+                            GError **error)
+{
+    Given *given = data;
+    const Stream *stream = given->sample->streams[member];
+
+    g_assert_cmpuint(given->given[member] + length, <=, stream->len);
+    g_assert_cmpmem(bytes, length, stream->data + given->given[member], length);
+    given->given[member] += length;
+    return TRUE;
+}
+
+static gboolean given_end(gpointer data, guint member, GError **error)
+{
+    Given *given = data;
+
+    g_assert_cmpuint(given->given[member], ==, given->sample->streams[member]->len);
+    given->ended[member] = TRUE;
+    return TRUE;
+}
+
+/* The same of one that is read as it comes in. */
+static void check_detected_coming(int fd, const Sample *sample)
+{
+    static const ImageFollow follow = {NULL, given_bytes, given_end};
+    Given given = {.sample = sample};
+    g_autoptr(GError) error = NULL;
+
+    g_assert_cmpint(lseek(fd, 0, SEEK_SET), ==, 0);
+    g_assert_null(image_reader_follow(fd, NULL, &follow, &given, NULL, &error));
+    g_assert_true(g_error_matches(error, DOMGRP_ERROR, DOMGRP_ERROR_IMAGE) ||
+                  g_error_matches(error, DOMGRP_ERROR, DOMGRP_ERROR_IMAGE_VERSION));
+    g_assert_null(strchr(error->message, '\n'));
+}
+
 /* Asserts that the image on @fd is found out, and that reading it as a damaged one is safe. */
 static void check_detected(int fd, const Sample *sample)
 {
@@ -81,6 +123,7 @@ static void check_detected(int fd, const Sample *sample)
     g_assert_true(g_error_matches(error, DOMGRP_ERROR, DOMGRP_ERROR_IMAGE) ||
                   g_error_matches(error, DOMGRP_ERROR, DOMGRP_ERROR_IMAGE_VERSION));
     g_assert_null(strchr(error->message, '\n'));
+    check_detected_coming(fd, sample);
 }
 
 static void check_salvage(int fd, const Sample *sample)
@@ -361,6 +404,20 @@ static GByteArray *forge_image(const Sample *sample, Forgery forgery)
     return forge.image;
 }
 
+static void check_forged_coming(int fd, int code)
+{
+    static const ImageFollow follow = {NULL, NULL, NULL};
+    g_autoptr(GError) error = NULL;
+
+    g_assert_cmpint(lseek(fd, 0, SEEK_SET), ==, 0);
+    g_autoptr(ImageReader) reader = image_reader_follow(fd, NULL, &follow, NULL, NULL, &error);
+    if (code == 0)
+        g_assert_no_error(error);
+    else
+        g_assert_error(error, DOMGRP_ERROR, code);
+    g_assert_true((reader != NULL) == (code == 0));
+}
+
 static void check_forged(const Sample *sample, Forgery forgery, gboolean opens, int code)
 {
     g_autoptr(GByteArray) image = forge_image(sample, forgery);
@@ -377,6 +434,8 @@ static void check_forged(const Sample *sample, Forgery forgery, gboolean opens, 
         g_assert_no_error(error);
     else
         g_assert_error(error, DOMGRP_ERROR, code);
+    g_clear_error(&error);
+    check_forged_coming(fd, code);
     close(fd);
 }
 

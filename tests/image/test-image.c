@@ -528,6 +528,135 @@ static void test_pipe(void)
     close(fd);
 }
 
+/* -- as it comes in -- */
+
+static void test_follow_pipe(void)
+{
+    const guint32 seeds[] = {1, 2, 0, 1};
+    g_autoptr(Stream) stream = g_byte_array_new();
+    int ends[2];
+
+    stream_guest(stream, 3, seeds, 4, 3);
+    int fd = pack_streams(&stream, 1, &(PackHow){0});
+    g_assert_cmpint(pipe2(ends, O_CLOEXEC), ==, 0);
+    g_autoptr(GByteArray) load = pipe_load(fd, ends[1]);
+    GThread *thread = g_thread_new("feed", feed, load);
+    check_follow(ends[0], &stream, 1);
+    g_thread_join(thread);
+    close(ends[0]);
+    close(fd);
+}
+
+/* A group that is being written by one thread and read by another. */
+typedef struct {
+    int fd;
+    GAsyncQueue *ended; /* numbers of members, plus one */
+    gsize given[2];
+} Growing;
+
+static gboolean growing_bytes(gpointer data, guint member, const void *bytes, gsize length,
+                              GError **error)
+{
+    ((Growing *)data)->given[member] += length;
+    return TRUE;
+}
+
+static gboolean growing_end(gpointer data, guint member, GError **error)
+{
+    g_async_queue_push(((Growing *)data)->ended, GUINT_TO_POINTER(member + 1));
+    return TRUE;
+}
+
+static gpointer follow_growing(gpointer data)
+{
+    static const ImageFollow follow = {NULL, growing_bytes, growing_end};
+    Growing *growing = data;
+    g_autoptr(GError) error = NULL;
+    g_autoptr(ImageReader) reader =
+        image_reader_follow(growing->fd, NULL, &follow, growing, NULL, &error);
+
+    g_assert_no_error(error);
+    g_assert_nonnull(reader);
+    return NULL;
+}
+
+/* A bare stream of @n different pages, from @first on. */
+static Stream *stream_of(guint32 first, guint n)
+{
+    Stream *stream = g_byte_array_new();
+
+    stream_libxc(stream, 3);
+    for (guint32 seed = first; seed < first + n; seed++)
+        stream_pages(stream, seed, &seed, 1);
+    stream_record(stream, XC_END, 0);
+    return stream;
+}
+
+/* What was written is given while the rest is not there yet. */
+static void test_follow_growing(void)
+{
+    g_autoptr(Stream) slow = stream_of(5000, 1300), fast = stream_of(1, 1200);
+    g_autoptr(GAsyncQueue) ended = g_async_queue_new();
+    ImageSpec spec = {.group_name = "shop", .text = "", .effort = IMAGE_FAST};
+    guint member[2];
+    int ends[2];
+
+    g_assert_cmpint(pipe2(ends, O_CLOEXEC), ==, 0);
+    Growing growing = {.fd = ends[0], .ended = ended};
+    GThread *thread = g_thread_new("follow", follow_growing, &growing);
+    g_autoptr(ImageWriter) writer = image_writer_new(ends[1], &spec, NULL);
+    for (guint i = 0; i < 2; i++)
+        g_assert_true(image_writer_member(writer, "3f1c9c5e-8f5b-4d5c-9d55-0d3f0a6f1c2e", "a", NULL,
+                                          &member[i], NULL));
+    g_assert_true(image_writer_write(writer, member[1], fast->data, fast->len, NULL));
+    g_assert_true(image_writer_end(writer, member[1], NULL));
+    g_assert_true(image_writer_write(writer, member[0], slow->data, slow->len - 1, NULL));
+    g_assert_cmpuint(GPOINTER_TO_UINT(g_async_queue_pop(ended)), ==, 2);
+    g_assert_cmpuint(growing.given[1], ==, fast->len);
+    g_assert_true(image_writer_write(writer, member[0], slow->data + slow->len - 1, 1, NULL));
+    g_assert_true(image_writer_end(writer, member[0], NULL));
+    g_assert_true(image_writer_finish(writer, NULL));
+    close(ends[1]);
+    g_assert_cmpuint(GPOINTER_TO_UINT(g_async_queue_pop(ended)), ==, 1);
+    g_thread_join(thread);
+    g_assert_cmpuint(growing.given[0], ==, slow->len);
+    close(ends[0]);
+}
+
+static gboolean refuse_bytes(gpointer data, guint member, const void *bytes, gsize length,
+                             GError **error)
+{
+    g_set_error(error, DOMGRP_ERROR, DOMGRP_ERROR_HOST, "enough");
+    return FALSE;
+}
+
+static gboolean cancel_bytes(gpointer data, guint member, const void *bytes, gsize length,
+                             GError **error)
+{
+    g_cancellable_cancel(data);
+    return TRUE;
+}
+
+/* Whoever takes the streams may stop it, and so may somebody else. */
+static void test_follow_stopped(void)
+{
+    static const ImageFollow refusing = {NULL, refuse_bytes, NULL};
+    static const ImageFollow cancelling = {NULL, cancel_bytes, NULL};
+    g_autoptr(GCancellable) cancellable = g_cancellable_new();
+    g_autoptr(Stream) stream = stream_of(1, 10);
+    g_autoptr(GError) error = NULL;
+
+    int fd = pack_streams(&stream, 1, &(PackHow){0});
+    lseek(fd, 0, SEEK_SET);
+    g_assert_null(image_reader_follow(fd, NULL, &refusing, NULL, NULL, &error));
+    g_assert_error(error, DOMGRP_ERROR, DOMGRP_ERROR_HOST);
+    g_clear_error(&error);
+    lseek(fd, 0, SEEK_SET);
+    g_assert_null(image_reader_follow(fd, NULL, &cancelling, cancellable, cancellable, &error));
+    g_assert_error(error, DOMGRP_ERROR, DOMGRP_ERROR_CANCELLED);
+    close(fd);
+}
+
 static void test_side_by_side(void)
 {
     const guint32 seeds[] = {1, 2, 0, 1};
@@ -675,6 +804,9 @@ int main(int argc, char **argv)
     g_test_add_func("/image/refused/arguments", test_refused_arguments);
     g_test_add_func("/image/refused/stopped", test_stopped);
     g_test_add_func("/image/file/pipe", test_pipe);
+    g_test_add_func("/image/follow/pipe", test_follow_pipe);
+    g_test_add_func("/image/follow/growing", test_follow_growing);
+    g_test_add_func("/image/follow/stopped", test_follow_stopped);
     g_test_add_func("/image/file/side-by-side", test_side_by_side);
     g_test_add_func("/image/file/mark", test_mark);
     g_test_add_func("/image/file/mark-refused", test_mark_refused);
