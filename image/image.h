@@ -83,6 +83,8 @@ typedef struct {
     const char *group_name;
     const char *text; /* may be NULL */
     ImageEffort effort;
+    gboolean followed; /* somebody reads it as it is written: no member's stream is held back for
+                        * longer than a batch of pages */
 } ImageSpec;
 
 /* Begins an image on @fd, which it borrows. */

@@ -32,10 +32,11 @@ typedef struct {
 struct ImageWriter {
     Output output;
     Pages *pages;
-    GPtrArray *members; /* of Member */
-    GByteArray *batch;  /* the newest distinct pages */
-    GByteArray *stored; /* of the piece that goes out */
-    guint64 taken;      /* bytes; atomic, since others look */
+    GPtrArray *members;  /* of Member */
+    GByteArray *batch;   /* the newest distinct pages */
+    GByteArray *stored;  /* of the piece that goes out */
+    guint64 taken;       /* bytes; atomic, since others look */
+    guint64 piece_bytes; /* of a stream, that a piece stands for before it goes out */
     gboolean failed;
     gboolean finished;
     int fd;
@@ -99,6 +100,7 @@ static ImageWriter *writer_new(int fd, OutputWrite write, gpointer data, const I
     g_autoptr(ImageWriter) writer = g_new0(ImageWriter, 1);
 
     writer->fd = fd;
+    writer->piece_bytes = spec->followed ? BATCH_PAGES * FORMAT_PAGE : FORMAT_PIECE_MAX / 2;
     writer->members = g_ptr_array_new_with_free_func(member_free);
     writer->stored = g_byte_array_new();
     writer->batch = g_byte_array_new();
@@ -245,7 +247,7 @@ static gboolean take_pages(ImageWriter *writer, Member *member, const ParseEvent
             return FALSE;
     }
     /* many pages in few bytes: the next list of pfns may be a while away */
-    if (member->piece.length >= FORMAT_PIECE_MAX / 2 || piece_size(&member->piece) >= PIECE_FULL)
+    if (member->piece.length >= writer->piece_bytes || piece_size(&member->piece) >= PIECE_FULL)
         return flush_piece(writer, member, error);
     return TRUE;
 }

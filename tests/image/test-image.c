@@ -552,12 +552,18 @@ typedef struct {
     int fd;
     GAsyncQueue *ended; /* numbers of members, plus one */
     gsize given[2];
+    gsize tell_at; /* 99 is put among them when member 0 has come so far */
 } Growing;
 
 static gboolean growing_bytes(gpointer data, guint member, const void *bytes, gsize length,
                               GError **error)
 {
-    ((Growing *)data)->given[member] += length;
+    Growing *growing = data;
+    gboolean far = growing->given[0] >= growing->tell_at;
+
+    growing->given[member] += length;
+    if (!far && growing->given[0] >= growing->tell_at)
+        g_async_queue_push(growing->ended, GUINT_TO_POINTER(99));
     return TRUE;
 }
 
@@ -620,6 +626,32 @@ static void test_follow_growing(void)
     g_assert_cmpuint(GPOINTER_TO_UINT(g_async_queue_pop(ended)), ==, 1);
     g_thread_join(thread);
     g_assert_cmpuint(growing.given[0], ==, slow->len);
+    close(ends[0]);
+}
+
+/* A writer that is followed holds no more back than it must. */
+static void test_follow_early(void)
+{
+    g_autoptr(Stream) stream = stream_of(1, 1300);
+    g_autoptr(GAsyncQueue) ended = g_async_queue_new();
+    ImageSpec spec = {.group_name = "shop", .text = "", .followed = TRUE};
+    guint member;
+    int ends[2];
+
+    g_assert_cmpint(pipe2(ends, O_CLOEXEC), ==, 0);
+    Growing growing = {.fd = ends[0], .ended = ended, .tell_at = 1000 * STREAM_PAGE};
+    GThread *thread = g_thread_new("follow", follow_growing, &growing);
+    g_autoptr(ImageWriter) writer = image_writer_new(ends[1], &spec, NULL);
+    g_assert_true(image_writer_member(writer, "3f1c9c5e-8f5b-4d5c-9d55-0d3f0a6f1c2e", "a", NULL,
+                                      &member, NULL));
+    g_assert_true(image_writer_write(writer, member, stream->data, stream->len - 1, NULL));
+    g_assert_cmpuint(GPOINTER_TO_UINT(g_async_queue_pop(ended)), ==, 99);
+    g_assert_true(image_writer_write(writer, member, stream->data + stream->len - 1, 1, NULL));
+    g_assert_true(image_writer_end(writer, member, NULL));
+    g_assert_true(image_writer_finish(writer, NULL));
+    close(ends[1]);
+    g_thread_join(thread);
+    g_assert_cmpuint(growing.given[0], ==, stream->len);
     close(ends[0]);
 }
 
@@ -806,6 +838,7 @@ int main(int argc, char **argv)
     g_test_add_func("/image/file/pipe", test_pipe);
     g_test_add_func("/image/follow/pipe", test_follow_pipe);
     g_test_add_func("/image/follow/growing", test_follow_growing);
+    g_test_add_func("/image/follow/early", test_follow_early);
     g_test_add_func("/image/follow/stopped", test_follow_stopped);
     g_test_add_func("/image/file/side-by-side", test_side_by_side);
     g_test_add_func("/image/file/mark", test_mark);
