@@ -120,3 +120,35 @@ void journal_operation_free(JournalOperation *operation)
     g_free(operation->error_message);
     g_free(operation);
 }
+
+JournalMigration *journal_migration_new(void)
+{
+    JournalMigration *migration = g_new0(JournalMigration, 1);
+    migration->copies = g_array_new(FALSE, FALSE, sizeof(JournalCopy));
+    return migration;
+}
+
+JournalMigration *journal_migration_copy(const JournalMigration *from)
+{
+    JournalMigration *migration = g_memdup2(from, sizeof *from);
+    migration->side = g_strdup(from->side);
+    migration->group_name = g_strdup(from->group_name);
+    migration->state = g_strdup(from->state);
+    migration->peer = g_strdup(from->peer);
+    migration->command = g_strdup(from->command);
+    migration->copies = g_array_copy(from->copies);
+    return migration;
+}
+
+void journal_migration_free(JournalMigration *migration)
+{
+    if (migration == NULL)
+        return;
+    g_free(migration->side);
+    g_free(migration->group_name);
+    g_free(migration->state);
+    g_free(migration->peer);
+    g_free(migration->command);
+    g_array_unref(migration->copies);
+    g_free(migration);
+}

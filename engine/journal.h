@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * The seam between the engine and what survives a restart: definitions of
- * groups and the history of operations. store/ is it on SQLite; host/sim
- * has one in memory that can fail and forget what was not synced.
+ * groups, the history of operations, and open migrations. store/ is it on
+ * SQLite; host/sim has one in memory that can fail and forget what was not
+ * synced.
  *
  * Every function is synchronous and durable: when it returns TRUE the change
  * is on disk, when it returns FALSE (DOMGRP_ERROR_STORE) nothing changed.
@@ -91,6 +92,30 @@ typedef struct {
     char *error_message; /* likewise */
 } JournalOperation;
 
+/* A copy of a member that a migration has to do with. */
+typedef struct {
+    char member_uuid[DOMGRP_UUID_TEXT];
+    guint32 domid; /* HOST_DOMID_NONE: it is still to be built */
+} JournalCopy;
+
+/*
+ * A migration that is open: one side's record of one transaction, with which a new daemon goes on
+ * (docs/migration.md). Of one group there is at most one.
+ */
+typedef struct {
+    char uuid[DOMGRP_UUID_TEXT]; /* the transaction's */
+    char *side;                  /* "source" or "destination" */
+    char group_uuid[DOMGRP_UUID_TEXT];
+    char *group_name;
+    char *state;                           /* a migration_state_name() that is written */
+    char boot_id[DOMGRP_UUID_TEXT];        /* of the host when that was entered */
+    gint64 entered_us;                     /* likewise; wall clock, since 1970 */
+    char *peer;                            /* the other host, as the operator gave it */
+    char *command;                         /* what makes the connection, as he gave it; NULL: ssh */
+    char operation_uuid[DOMGRP_UUID_TEXT]; /* the last that worked on it; "" */
+    GArray *copies;                        /* of JournalCopy, in the order of the group file */
+} JournalMigration;
+
 JournalMember *journal_member_new(void);
 void journal_member_free(JournalMember *member);
 JournalGroup *journal_group_new(void);
@@ -101,9 +126,13 @@ void journal_operation_member_free(JournalOperationMember *member);
 JournalOperation *journal_operation_new(void);
 JournalOperation *journal_operation_copy(const JournalOperation *from);
 void journal_operation_free(JournalOperation *operation);
+JournalMigration *journal_migration_new(void);
+JournalMigration *journal_migration_copy(const JournalMigration *from);
+void journal_migration_free(JournalMigration *migration);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(JournalMember, journal_member_free)
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(JournalGroup, journal_group_free)
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(JournalOperation, journal_operation_free)
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(JournalMigration, journal_migration_free)
 
 typedef struct {
     /* All groups, an array of JournalGroup that frees its elements. */
@@ -127,6 +156,22 @@ typedef struct {
      * JournalOperation. */
     gboolean (*operations)(Journal *journal, guint limit, GPtrArray **ret_operations,
                            GError **error);
+    /* All open migrations, in the order of their groups' names, an array of JournalMigration that
+     * frees its elements. */
+    gboolean (*migrations)(Journal *journal, GPtrArray **ret_migrations, GError **error);
+    /*
+     * Writes @migration whole, in place of what was kept under its UUID, and with it, both or
+     * neither, @group as group_put() does; NULL: the group stays as it is.
+     */
+    gboolean (*migration_put)(Journal *journal, const JournalMigration *migration,
+                              const JournalGroup *group, GError **error);
+    /*
+     * Forgets the migration @uuid, and in the same breath writes its group as @group is; NULL: the
+     * group is not here any more, and goes with it. One that is not there is no error, and leaves
+     * all groups alone but @group.
+     */
+    gboolean (*migration_end)(Journal *journal, const char *uuid, const JournalGroup *group,
+                              GError **error);
     void (*free)(Journal *journal);
 } JournalOps;
 

@@ -52,6 +52,14 @@ static const char *const steps[] = {
     " by_itself = instr(options, ' by-itself') > 0,"
     " options = replace(replace(options, ' undoing', ''), ' by-itself', '')"
     " WHERE options IS NOT NULL;",
+
+    "CREATE TABLE migration (uuid TEXT PRIMARY KEY, side TEXT NOT NULL, grp TEXT NOT NULL UNIQUE,"
+    " grp_name TEXT NOT NULL, state TEXT NOT NULL, boot_id TEXT NOT NULL,"
+    " entered_us INTEGER NOT NULL, peer TEXT NOT NULL, command TEXT, operation TEXT NOT NULL)"
+    " WITHOUT ROWID;"
+    "CREATE TABLE migration_copy (migration TEXT NOT NULL REFERENCES migration ON DELETE CASCADE,"
+    " position INTEGER NOT NULL, member TEXT NOT NULL, domid INTEGER NOT NULL,"
+    " PRIMARY KEY (migration, position)) WITHOUT ROWID;",
 };
 
 #define VERSION ((int)G_N_ELEMENTS(steps))

@@ -24,6 +24,13 @@ enum {
     OPERATIONS_TRIM,
     OPERATIONS,
     OPERATION_MEMBERS,
+    MIGRATIONS,
+    MIGRATION_COPIES,
+    MIGRATION_PUT,
+    MIGRATION_COPY_PUT,
+    MIGRATION_COPIES_DELETE,
+    MIGRATION_DELETE,
+    MIGRATION_GROUP_DELETE,
     N_STATEMENTS
 };
 
@@ -85,6 +92,22 @@ static const char *const statements[N_STATEMENTS] = {
                    " ORDER BY serial DESC",
     [OPERATION_MEMBERS] = "SELECT uuid, name, domid, outcome, error FROM operation_member"
                           " WHERE operation = (" SERIAL ") ORDER BY position",
+    [MIGRATIONS] = "SELECT uuid, side, grp, grp_name, state, boot_id, entered_us, peer, command,"
+                   " operation FROM migration ORDER BY grp_name",
+    [MIGRATION_COPIES] =
+        "SELECT member, domid FROM migration_copy WHERE migration = ? ORDER BY position",
+    [MIGRATION_PUT] =
+        "INSERT INTO migration (uuid, side, grp, grp_name, state, boot_id, entered_us, peer,"
+        " command, operation) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (uuid) DO UPDATE"
+        " SET side = excluded.side, grp = excluded.grp, grp_name = excluded.grp_name,"
+        " state = excluded.state, boot_id = excluded.boot_id, entered_us = excluded.entered_us,"
+        " peer = excluded.peer, command = excluded.command, operation = excluded.operation",
+    [MIGRATION_COPY_PUT] =
+        "INSERT INTO migration_copy (migration, position, member, domid) VALUES (?, ?, ?, ?)",
+    [MIGRATION_COPIES_DELETE] = "DELETE FROM migration_copy WHERE migration = ?",
+    [MIGRATION_DELETE] = "DELETE FROM migration WHERE uuid = ?",
+    [MIGRATION_GROUP_DELETE] =
+        "DELETE FROM grp WHERE uuid = (SELECT grp FROM migration WHERE uuid = ?)",
 };
 
 typedef struct {
@@ -214,6 +237,30 @@ static gpointer read_operation_member(sqlite3_stmt *statement)
     return member;
 }
 
+static gpointer read_migration(sqlite3_stmt *statement)
+{
+    JournalMigration *migration = journal_migration_new();
+    column_uuid(statement, 0, migration->uuid);
+    migration->side = column_text(statement, 1);
+    column_uuid(statement, 2, migration->group_uuid);
+    migration->group_name = column_text(statement, 3);
+    migration->state = column_text(statement, 4);
+    column_uuid(statement, 5, migration->boot_id);
+    migration->entered_us = sqlite3_column_int64(statement, 6);
+    migration->peer = column_text(statement, 7);
+    migration->command = column_text(statement, 8);
+    column_uuid(statement, 9, migration->operation_uuid);
+    return migration;
+}
+
+static gpointer read_copy(sqlite3_stmt *statement)
+{
+    JournalCopy *copy = g_new0(JournalCopy, 1);
+    column_uuid(statement, 0, copy->member_uuid);
+    copy->domid = (guint32)sqlite3_column_int64(statement, 1);
+    return copy;
+}
+
 static gboolean store_load(Journal *base, GPtrArray **ret_groups, GError **error)
 {
     JournalSqlite *journal = (JournalSqlite *)base;
@@ -248,6 +295,31 @@ static gboolean store_operations(Journal *base, guint limit, GPtrArray **ret_ope
             return FALSE;
     }
     *ret_operations = g_steal_pointer(&operations);
+    return TRUE;
+}
+
+static gboolean read_copies(JournalSqlite *journal, JournalMigration *migration, GError **error)
+{
+    g_autoptr(GPtrArray) copies = g_ptr_array_new_with_free_func(g_free);
+    bind_text(journal->prepared[MIGRATION_COPIES], 1, migration->uuid);
+    if (!read_rows(journal, MIGRATION_COPIES, read_copy, copies, error))
+        return FALSE;
+    for (guint i = 0; i < copies->len; i++)
+        g_array_append_vals(migration->copies, copies->pdata[i], 1);
+    return TRUE;
+}
+
+static gboolean store_migrations(Journal *base, GPtrArray **ret_migrations, GError **error)
+{
+    JournalSqlite *journal = (JournalSqlite *)base;
+    g_autoptr(GPtrArray) migrations =
+        g_ptr_array_new_with_free_func((GDestroyNotify)journal_migration_free);
+    if (!read_rows(journal, MIGRATIONS, read_migration, migrations, error))
+        return FALSE;
+    for (guint i = 0; i < migrations->len; i++)
+        if (!read_copies(journal, migrations->pdata[i], error))
+            return FALSE;
+    *ret_migrations = g_steal_pointer(&migrations);
     return TRUE;
 }
 
@@ -402,6 +474,72 @@ static gboolean store_operation_put(Journal *base, const JournalOperation *opera
     return end(journal, put_operation(journal, operation, error), error);
 }
 
+/* Runs a statement whose only parameter is a UUID. */
+static gboolean run_on(JournalSqlite *journal, int which, const char *uuid, GError **error)
+{
+    bind_text(journal->prepared[which], 1, uuid);
+    return run(journal, which, error);
+}
+
+static gboolean put_migration_row(JournalSqlite *journal, const JournalMigration *migration,
+                                  GError **error)
+{
+    sqlite3_stmt *statement = journal->prepared[MIGRATION_PUT];
+    bind_text(statement, 1, migration->uuid);
+    bind_text(statement, 2, migration->side);
+    bind_text(statement, 3, migration->group_uuid);
+    bind_text(statement, 4, migration->group_name);
+    bind_text(statement, 5, migration->state);
+    bind_text(statement, 6, migration->boot_id);
+    sqlite3_bind_int64(statement, 7, migration->entered_us);
+    bind_text(statement, 8, migration->peer);
+    bind_text(statement, 9, migration->command);
+    bind_text(statement, 10, migration->operation_uuid);
+    return run(journal, MIGRATION_PUT, error);
+}
+
+static gboolean put_copies(JournalSqlite *journal, const JournalMigration *migration,
+                           GError **error)
+{
+    sqlite3_stmt *statement = journal->prepared[MIGRATION_COPY_PUT];
+    if (!run_on(journal, MIGRATION_COPIES_DELETE, migration->uuid, error))
+        return FALSE;
+    for (guint i = 0; i < migration->copies->len; i++) {
+        const JournalCopy *copy = &g_array_index(migration->copies, JournalCopy, i);
+        bind_text(statement, 1, migration->uuid);
+        sqlite3_bind_int64(statement, 2, i);
+        bind_text(statement, 3, copy->member_uuid);
+        sqlite3_bind_int64(statement, 4, copy->domid);
+        if (!run(journal, MIGRATION_COPY_PUT, error))
+            return FALSE;
+    }
+    return TRUE;
+}
+
+static gboolean store_migration_put(Journal *base, const JournalMigration *migration,
+                                    const JournalGroup *group, GError **error)
+{
+    JournalSqlite *journal = (JournalSqlite *)base;
+    if (!run(journal, BEGIN, error))
+        return FALSE;
+    gboolean good = put_migration_row(journal, migration, error) &&
+                    put_copies(journal, migration, error) &&
+                    (group == NULL || put_group(journal, group, error));
+    return end(journal, good, error);
+}
+
+static gboolean store_migration_end(Journal *base, const char *uuid, const JournalGroup *group,
+                                    GError **error)
+{
+    JournalSqlite *journal = (JournalSqlite *)base;
+    if (!run(journal, BEGIN, error))
+        return FALSE;
+    gboolean good = (group != NULL ? put_group(journal, group, error)
+                                   : run_on(journal, MIGRATION_GROUP_DELETE, uuid, error)) &&
+                    run_on(journal, MIGRATION_DELETE, uuid, error);
+    return end(journal, good, error);
+}
+
 /* -- the journal -- */
 
 static void store_free(Journal *base)
@@ -430,6 +568,9 @@ static const JournalOps ops = {
     .members_put_owner = store_members_put_owner,
     .operation_put = store_operation_put,
     .operations = store_operations,
+    .migrations = store_migrations,
+    .migration_put = store_migration_put,
+    .migration_end = store_migration_end,
     .free = store_free,
 };
 

@@ -8,10 +8,12 @@
 #include <string.h>
 
 typedef struct {
-    JournalGroup *group;         /* group_put */
+    JournalGroup *group;         /* group_put, and what comes with a migration */
     JournalOperation *operation; /* operation_put */
     char group_uuid[DOMGRP_UUID_TEXT];
-    GArray *owners; /* of JournalOwner: members_put_owner, else group_delete */
+    GArray *owners;               /* of JournalOwner: members_put_owner, else group_delete */
+    JournalMigration *migration;  /* migration_put */
+    char ended[DOMGRP_UUID_TEXT]; /* migration_end; "" */
 } Entry;
 
 typedef struct {
@@ -26,6 +28,7 @@ static void entry_free(gpointer data)
     journal_group_free(entry->group);
     journal_operation_free(entry->operation);
     g_clear_pointer(&entry->owners, g_array_unref);
+    journal_migration_free(entry->migration);
     g_free(entry);
 }
 
@@ -53,7 +56,7 @@ static void play_owner(const JournalGroup *group, const JournalOwner *owner)
 
 static void play_group(GPtrArray *groups, const Entry *entry)
 {
-    if (entry->operation != NULL)
+    if (entry->operation != NULL || (entry->migration != NULL && entry->group == NULL))
         return;
     const char *uuid = entry->group != NULL ? entry->group->uuid : entry->group_uuid;
     gint index = find_group(groups, uuid);
@@ -98,6 +101,38 @@ static GPtrArray *play_operations(JournalSim *journal)
     return operations;
 }
 
+/* -1: there is none. */
+static gint find_migration(GPtrArray *migrations, const char *uuid)
+{
+    for (guint i = 0; i < migrations->len; i++)
+        if (strcmp(((JournalMigration *)migrations->pdata[i])->uuid, uuid) == 0)
+            return (gint)i;
+    return -1;
+}
+
+static gint compare_migrations(gconstpointer a, gconstpointer b)
+{
+    const JournalMigration *const *first = a;
+    const JournalMigration *const *second = b;
+    return strcmp((*first)->group_name, (*second)->group_name);
+}
+
+static GPtrArray *play_migrations(JournalSim *journal)
+{
+    GPtrArray *migrations = g_ptr_array_new_with_free_func((GDestroyNotify)journal_migration_free);
+    for (guint i = 0; i < journal->entries->len; i++) {
+        const Entry *entry = journal->entries->pdata[i];
+        const char *uuid = entry->migration != NULL ? entry->migration->uuid : entry->ended;
+        gint index = find_migration(migrations, uuid);
+        if (index >= 0)
+            g_ptr_array_remove_index(migrations, (guint)index);
+        if (entry->migration != NULL)
+            g_ptr_array_add(migrations, journal_migration_copy(entry->migration));
+    }
+    g_ptr_array_sort(migrations, compare_migrations);
+    return migrations;
+}
+
 static gboolean sim_load(Journal *base, GPtrArray **ret_groups, GError **error)
 {
     JournalSim *journal = (JournalSim *)base;
@@ -125,6 +160,17 @@ static gboolean sim_operations(Journal *base, guint limit, GPtrArray **ret_opera
         if (operation->ended_us == 0 || n - i < limit)
             g_ptr_array_add(*ret_operations, g_ptr_array_steal_index(all, i - 1));
     }
+    return TRUE;
+}
+
+static gboolean sim_migrations(Journal *base, GPtrArray **ret_migrations, GError **error)
+{
+    JournalSim *journal = (JournalSim *)base;
+    SimFault fault = sim_enter(journal->sim, "journal_migrations");
+    if (!sim_may(journal->sim, fault, "journal_migrations", error) ||
+        !sim_leave(journal->sim, fault, "journal_migrations", error))
+        return FALSE;
+    *ret_migrations = play_migrations(journal);
     return TRUE;
 }
 
@@ -156,6 +202,10 @@ static const char *describe_entry(const Entry *entry)
 {
     if (entry->operation != NULL)
         return describe_operation(entry->operation);
+    if (entry->migration != NULL)
+        return "a migration is open";
+    if (entry->ended[0] != '\0')
+        return "a migration has ended";
     if (entry->group != NULL)
         return entry->group->image_uuid[0] == '\0' ? "a group"
                : entry->group->image_old           ? "a group has left its image"
@@ -213,6 +263,31 @@ static gboolean sim_operation_put(Journal *base, const JournalOperation *operati
     return write_entry((JournalSim *)base, "journal_operation_put", entry, error);
 }
 
+static gboolean sim_migration_put(Journal *base, const JournalMigration *migration,
+                                  const JournalGroup *group, GError **error)
+{
+    Entry *entry = g_new0(Entry, 1);
+    entry->migration = journal_migration_copy(migration);
+    entry->group = group != NULL ? journal_group_copy(group) : NULL;
+    return write_entry((JournalSim *)base, "journal_migration_put", entry, error);
+}
+
+static gboolean sim_migration_end(Journal *base, const char *uuid, const JournalGroup *group,
+                                  GError **error)
+{
+    JournalSim *journal = (JournalSim *)base;
+    g_autoptr(GPtrArray) migrations = play_migrations(journal);
+    gint index = find_migration(migrations, uuid);
+    Entry *entry = g_new0(Entry, 1);
+    g_strlcpy(entry->ended, uuid, sizeof entry->ended);
+    if (group != NULL)
+        entry->group = journal_group_copy(group);
+    else if (index >= 0)
+        memcpy(entry->group_uuid, ((JournalMigration *)migrations->pdata[index])->group_uuid,
+               sizeof entry->group_uuid);
+    return write_entry(journal, "journal_migration_end", entry, error);
+}
+
 static void sim_journal_free(Journal *base)
 {
     g_ptr_array_unref(((JournalSim *)base)->entries);
@@ -226,6 +301,9 @@ static const JournalOps journal_ops = {
     .members_put_owner = sim_members_put_owner,
     .operation_put = sim_operation_put,
     .operations = sim_operations,
+    .migrations = sim_migrations,
+    .migration_put = sim_migration_put,
+    .migration_end = sim_migration_end,
     .free = sim_journal_free,
 };
 
@@ -263,6 +341,7 @@ char *journal_sim_describe(Journal *base)
     JournalSim *journal = (JournalSim *)base;
     g_autoptr(GPtrArray) groups = play(journal);
     g_autoptr(GPtrArray) operations = play_operations(journal);
+    g_autoptr(GPtrArray) migrations = play_migrations(journal);
     g_autoptr(GPtrArray) lines = g_ptr_array_new_with_free_func(g_free);
     for (guint i = 0; i < groups->len; i++) {
         const JournalGroup *group = groups->pdata[i];
@@ -280,6 +359,11 @@ char *journal_sim_describe(Journal *base)
         if (operation->ended_us == 0)
             g_ptr_array_add(
                 lines, g_strdup_printf("open %s of %s", operation->kind, operation->group_name));
+    }
+    for (guint i = 0; i < migrations->len; i++) {
+        const JournalMigration *migration = migrations->pdata[i];
+        g_ptr_array_add(lines, g_strdup_printf("%s of %s is %s", migration->side,
+                                               migration->group_name, migration->state));
     }
     g_ptr_array_sort(lines, compare_lines);
     g_ptr_array_add(lines, NULL);

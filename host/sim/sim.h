@@ -184,7 +184,7 @@ const char *host_sim_what_name(SimWhat what);
 Journal *journal_sim_new(Host *host);
 /* Takes back the last @n writes, as a disk without working flushes would at a power cut. */
 void journal_sim_lose(Journal *journal, guint n);
-/* Groups and open operations, a line each, sorted. Free with g_free(). */
+/* Groups, open operations and open migrations, a line each, sorted. Free with g_free(). */
 char *journal_sim_describe(Journal *journal);
 
 G_END_DECLS

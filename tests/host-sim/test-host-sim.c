@@ -5,6 +5,7 @@
  */
 #include "sim.h"
 
+#define TRANSACTION "99999999-2222-4333-8444-777777777777"
 #define GROUP "a0a0a0a0-0000-4000-8000-000000000001"
 
 static Host *host;
@@ -145,6 +146,47 @@ static void test_late(void)
     put(journal);
     g_assert_true(host_sim_run(host, -1)); /* nothing more happens */
     assert_holds(journal, TRUE);
+    journal->ops->free(journal);
+    teardown();
+}
+
+static void put_migration(Journal *journal, const char *state, const JournalGroup *group)
+{
+    g_autoptr(JournalMigration) migration = journal_migration_new();
+    g_strlcpy(migration->uuid, TRANSACTION, sizeof migration->uuid);
+    g_strlcpy(migration->group_uuid, GROUP, sizeof migration->group_uuid);
+    migration->group_name = g_strdup("shop");
+    migration->side = g_strdup("destination");
+    migration->state = g_strdup(state);
+    g_assert_true(journal->ops->migration_put(journal, migration, group, NULL));
+}
+
+static void assert_says(Journal *journal, const char *expected)
+{
+    g_autofree char *text = journal_sim_describe(journal);
+    g_assert_cmpstr(text, ==, expected);
+}
+
+/* A migration and its group come, and go, in one write, which is lost as one. */
+static void test_migration(void)
+{
+    setup();
+    Journal *journal = journal_sim_new(host);
+    g_autoptr(JournalGroup) group = group_new();
+    put_migration(journal, "RECEIVING", group);
+    assert_says(journal, "destination of shop is RECEIVING\ngroup shop:");
+    put_migration(journal, "PREPARED", NULL);
+    assert_says(journal, "destination of shop is PREPARED\ngroup shop:");
+    g_assert_true(journal->ops->migration_end(journal, TRANSACTION, NULL, NULL));
+    assert_says(journal, "");
+    journal_sim_lose(journal, 1);
+    assert_says(journal, "destination of shop is PREPARED\ngroup shop:");
+    g_assert_true(journal->ops->migration_end(journal, TRANSACTION, group, NULL));
+    assert_says(journal, "group shop:");
+    g_assert_true(journal->ops->migration_end(journal, TRANSACTION, NULL, NULL));
+    assert_says(journal, "group shop:");
+    journal_sim_lose(journal, 4);
+    assert_says(journal, "");
     journal->ops->free(journal);
     teardown();
 }
@@ -503,6 +545,7 @@ int main(int argc, char **argv)
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/host-sim/lost", test_lost);
     g_test_add_func("/host-sim/late", test_late);
+    g_test_add_func("/host-sim/migration", test_migration);
     g_test_add_func("/host-sim/late-async", test_late_async);
     g_test_add_func("/host-sim/elsewhere", test_elsewhere);
     g_test_add_func("/host-sim/trace-xl", test_trace_xl);

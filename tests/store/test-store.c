@@ -699,6 +699,143 @@ static void test_disk_full(Fixture *fixture, gconstpointer data)
     assert_groups(fixture, SHOP);
 }
 
+/* -- migrations -- */
+
+/* Of shop, under the UUID of a transaction; web is built, db is not yet. */
+static JournalMigration *make_migration(const char *state)
+{
+    JournalMigration *migration = journal_migration_new();
+    const JournalCopy copies[] = {{UUID_WEB, 5}, {UUID_DB, HOST_DOMID_NONE}};
+    g_strlcpy(migration->uuid, UUID_BOOT, sizeof migration->uuid);
+    g_strlcpy(migration->group_uuid, UUID_SHOP, sizeof migration->group_uuid);
+    g_strlcpy(migration->boot_id, UUID_MAIL, sizeof migration->boot_id);
+    g_strlcpy(migration->operation_uuid, UUID_DB, sizeof migration->operation_uuid);
+    migration->side = g_strdup("destination");
+    migration->group_name = g_strdup("shop");
+    migration->state = g_strdup(state);
+    migration->entered_us = 17;
+    migration->peer = g_strdup("xen2.example.org");
+    g_array_append_vals(migration->copies, copies, G_N_ELEMENTS(copies));
+    return migration;
+}
+
+static gboolean put_migration(Fixture *fixture, const char *state, const JournalGroup *group,
+                              GError **error)
+{
+    g_autoptr(JournalMigration) migration = make_migration(state);
+    return fixture->journal->ops->migration_put(fixture->journal, migration, group, error);
+}
+
+static gboolean end_migration(Fixture *fixture, const JournalGroup *group, GError **error)
+{
+    return fixture->journal->ops->migration_end(fixture->journal, UUID_BOOT, group, error);
+}
+
+/* All migrations as one line each. */
+static void assert_migrations(Fixture *fixture, const char *expected)
+{
+    g_autoptr(GPtrArray) array = NULL;
+    g_autoptr(GString) text = g_string_new(NULL);
+    g_assert_true(fixture->journal->ops->migrations(fixture->journal, &array, NULL));
+    for (guint i = 0; i < array->len; i++) {
+        const JournalMigration *migration = array->pdata[i];
+        g_string_append_printf(text, "%s of %s is %s since %d, %s by %s:", migration->side,
+                               migration->group_name, migration->state, (int)migration->entered_us,
+                               migration->peer, migration->command);
+        for (guint k = 0; k < migration->copies->len; k++)
+            g_string_append_printf(text, " %d",
+                                   (int)g_array_index(migration->copies, JournalCopy, k).domid);
+        g_string_append_c(text, '\n');
+    }
+    g_assert_cmpstr(text->str, ==, expected);
+}
+
+#define SHOP_IS(state)                                                                             \
+    "destination of shop is " state " since 17, xen2.example.org by (null): 5 -1\n"
+
+static void test_migration(Fixture *fixture, gconstpointer data)
+{
+    g_autoptr(JournalGroup) shop = make_shop();
+    g_autoptr(GPtrArray) array = NULL;
+    assert_migrations(fixture, "");
+    g_assert_true(put_migration(fixture, "RECEIVING", shop, NULL));
+    reopen(fixture);
+    assert_groups(fixture, SHOP);
+    assert_migrations(fixture, SHOP_IS("RECEIVING"));
+    g_assert_true(fixture->journal->ops->migrations(fixture->journal, &array, NULL));
+    const JournalMigration *migration = array->pdata[0];
+    g_assert_cmpstr(migration->uuid, ==, UUID_BOOT);
+    g_assert_cmpstr(migration->group_uuid, ==, UUID_SHOP);
+    g_assert_cmpstr(migration->boot_id, ==, UUID_MAIL);
+    g_assert_cmpstr(migration->operation_uuid, ==, UUID_DB);
+    g_assert_cmpstr(g_array_index(migration->copies, JournalCopy, 1).member_uuid, ==, UUID_DB);
+
+    g_autoptr(JournalMigration) later = journal_migration_copy(migration);
+    g_free(later->state);
+    later->state = g_strdup("PREPARED");
+    later->command = g_strdup("nc xen2 7");
+    later->entered_us = 18;
+    g_array_set_size(later->copies, 1);
+    g_assert_true(fixture->journal->ops->migration_put(fixture->journal, later, NULL, NULL));
+    reopen(fixture);
+    assert_groups(fixture, SHOP);
+    assert_migrations(fixture, "destination of shop is PREPARED since 18, xen2.example.org by nc "
+                               "xen2 7: 5\n");
+}
+
+static void test_migration_ends(Fixture *fixture, gconstpointer data)
+{
+    g_autoptr(JournalGroup) shop = make_shop();
+    g_assert_true(put_migration(fixture, "DONE", shop, NULL));
+    shop->paused = FALSE;
+    g_assert_true(end_migration(fixture, shop, NULL));
+    reopen(fixture);
+    assert_migrations(fixture, "");
+    assert_groups(fixture, "shop id=32766 failed: web(-1) db(ours 7)\n");
+
+    g_assert_true(end_migration(fixture, NULL, NULL)); /* there is none, so no group is its */
+    assert_groups(fixture, "shop id=32766 failed: web(-1) db(ours 7)\n");
+
+    g_assert_true(put_migration(fixture, "MOVED", NULL, NULL));
+    g_assert_true(end_migration(fixture, NULL, NULL));
+    reopen(fixture);
+    assert_migrations(fixture, "");
+    assert_groups(fixture, "");
+}
+
+/* Of a migration and its group both are written or neither. */
+static void test_migration_whole(Fixture *fixture, gconstpointer data)
+{
+    g_autoptr(JournalGroup) shop = make_shop();
+    g_autoptr(GError) error = NULL;
+    execute(fixture, "CREATE TRIGGER refuse BEFORE INSERT ON grp"
+                     " BEGIN SELECT raise(ABORT, 'refused'); END");
+    reopen(fixture);
+    g_assert_false(put_migration(fixture, "RECEIVING", shop, &error));
+    g_assert_error(error, DOMGRP_ERROR, DOMGRP_ERROR_STORE);
+    assert_migrations(fixture, "");
+
+    execute(fixture, "DROP TRIGGER refuse; CREATE TRIGGER refuse BEFORE DELETE ON migration"
+                     " BEGIN SELECT raise(ABORT, 'refused'); END");
+    reopen(fixture);
+    g_assert_true(put_migration(fixture, "RECEIVING", shop, NULL));
+    g_assert_false(end_migration(fixture, NULL, NULL));
+    assert_groups(fixture, SHOP);
+    assert_migrations(fixture, SHOP_IS("RECEIVING"));
+}
+
+/* A group that has a record of one transaction does not get a second one. */
+static void test_migration_one(Fixture *fixture, gconstpointer data)
+{
+    g_autoptr(JournalMigration) other = make_migration("SENDING");
+    g_autoptr(GError) error = NULL;
+    g_assert_true(put_migration(fixture, "RECEIVING", NULL, NULL));
+    g_strlcpy(other->uuid, UUID_DB, sizeof other->uuid);
+    g_assert_false(fixture->journal->ops->migration_put(fixture->journal, other, NULL, &error));
+    g_assert_error(error, DOMGRP_ERROR, DOMGRP_ERROR_STORE);
+    assert_migrations(fixture, SHOP_IS("RECEIVING"));
+}
+
 /* -- a database of version 1 -- */
 
 #define V1_SCHEMA                                                                                  \
@@ -751,7 +888,7 @@ static void test_upgrade(Fixture *fixture, gconstpointer data)
     make_v1(fixture);
     assert_v1_content(fixture);
     assert_files(fixture, "db db.v1-backup");
-    g_assert_cmpint(version_of(fixture->path), ==, 3);
+    g_assert_cmpint(version_of(fixture->path), ==, 4);
     g_assert_cmpint(version_of(fixture->backup), ==, 1);
     g_assert_cmpint(stat(fixture->backup, &status), ==, 0);
     g_assert_cmpint(status.st_mode & 0777, ==, 0600);
@@ -798,9 +935,43 @@ static void test_upgrade_from_2(Fixture *fixture, gconstpointer data)
                  "shutdown of shop, \"continue\" timeout=5 fallback, began 3-4, no boot FAILED:\n"
                  "create of shop, \"\" (null), began 1-2, no boot:\n");
     close_journal(fixture);
-    g_assert_cmpint(version_of(fixture->path), ==, 3);
+    g_assert_cmpint(version_of(fixture->path), ==, 4);
     g_assert_cmpint(version_of(fixture->backup), ==, 2);
     assert_files(fixture, "db db.v2-backup");
+}
+
+/* -- a database of version 3: it has no migrations yet -- */
+
+#define V3_SCHEMA                                                                                  \
+    "ALTER TABLE grp ADD COLUMN image_uuid TEXT NOT NULL DEFAULT '';"                              \
+    "ALTER TABLE grp ADD COLUMN image_path TEXT;"                                                  \
+    "ALTER TABLE grp ADD COLUMN image_old INTEGER NOT NULL DEFAULT 0;"                             \
+    "ALTER TABLE member ADD COLUMN suspend_domid INTEGER NOT NULL DEFAULT 4294967295;"             \
+    "ALTER TABLE operation ADD COLUMN image_uuid TEXT NOT NULL DEFAULT '';"                        \
+    "ALTER TABLE operation ADD COLUMN image_path TEXT;"                                            \
+    "ALTER TABLE operation ADD COLUMN stage TEXT NOT NULL DEFAULT '';"                             \
+    "ALTER TABLE operation ADD COLUMN undoing INTEGER NOT NULL DEFAULT 0;"                         \
+    "ALTER TABLE operation ADD COLUMN by_itself INTEGER NOT NULL DEFAULT 0;"                       \
+    "PRAGMA user_version = 3;"
+
+static void test_upgrade_from_3(Fixture *fixture, gconstpointer data)
+{
+    make_v1(fixture);
+    execute(fixture, "PRAGMA synchronous = OFF; BEGIN;" V2_SCHEMA V3_SCHEMA
+                     "UPDATE grp SET image_uuid = '" UUID_DB "', image_path = '/a' WHERE name ="
+                     " 'mail'; COMMIT;");
+    g_free(fixture->backup);
+    fixture->backup = g_strconcat(fixture->path, ".v3-backup", NULL);
+    reopen(fixture);
+    assert_groups(fixture, "mail id=0 image " UUID_DB " /a:\n"
+                           "shop id=32766 paused: web(-1) db(ours 7)\n");
+    assert_migrations(fixture, "");
+    g_assert_true(put_migration(fixture, "SENDING", NULL, NULL));
+    assert_migrations(fixture, SHOP_IS("SENDING"));
+    close_journal(fixture);
+    g_assert_cmpint(version_of(fixture->path), ==, 4);
+    g_assert_cmpint(version_of(fixture->backup), ==, 3);
+    assert_files(fixture, "db db.v3-backup");
 }
 
 static void test_upgraded_group_settings(Fixture *fixture, gconstpointer data)
@@ -987,6 +1158,10 @@ int main(int argc, char **argv)
         {"/store/operation-whole", test_operation_whole},
         {"/store/operations", test_operations},
         {"/store/operations-bounded", test_operations_bounded},
+        {"/store/migration", test_migration},
+        {"/store/migration-ends", test_migration_ends},
+        {"/store/migration-whole", test_migration_whole},
+        {"/store/migration-one", test_migration_one},
         {"/store/killed", test_killed},
         {"/store/killed-after-put", test_killed_after_put},
         {"/store/locked", test_locked},
@@ -998,6 +1173,7 @@ int main(int argc, char **argv)
         {"/store/disk-full", test_disk_full},
         {"/store/upgrade", test_upgrade},
         {"/store/upgrade-from-2", test_upgrade_from_2},
+        {"/store/upgrade-from-3", test_upgrade_from_3},
         {"/store/upgraded-group-settings", test_upgraded_group_settings},
         {"/store/upgraded-is-used", test_upgraded_is_used},
         {"/store/go-back", test_go_back},
