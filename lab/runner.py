@@ -9,11 +9,14 @@ scenario(hosts) and runs here, with Host objects (lab/host.py). Its header says 
     # timeout: 120       (seconds, without booting)
     # set: long          (only `make test-all` runs it; others are in `make test`, too)
 
-Scenarios that need the same hosts share booted ones, which are cleaned in between.
+Scenarios that need the same hosts share booted ones, which are cleaned in between. Several jobs are processes that
+take scenarios from one queue, each with hosts of its own.
 """
 
 import glob
 import importlib.util
+import multiprocessing
+import multiprocessing.connection
 import os
 import re
 import signal
@@ -31,6 +34,7 @@ SKIPPED = 77
 DEFAULTS = {"smp": "1", "mem": "2048", "xen": "domgrp", "hosts": "1", "dom0_mem": "640", "cpu": "qemu64,+rdrand",
             "daemon": "yes"}
 NUMBERS = ("smp", "mem", "hosts", "dom0_mem")
+fork = multiprocessing.get_context("fork")    # jobs have what this process has built and locked
 
 
 class Skip(Exception):
@@ -230,18 +234,76 @@ def all_scenarios(with_long):
     return [path for path in paths if with_long or not Scenario(path).long]
 
 
-def run(paths, prefix):
-    """Runs scenario files on hosts named prefix + number; prints TAP; returns the outcomes.
-    Call from the main thread."""
-    assert threading.current_thread() is threading.main_thread()
-    scenarios = sorted(map(Scenario, paths), key=Scenario.host_key)
+def work(prefix, scenarios, queue, outcomes):
+    """Takes scenarios' numbers from the queue until there are none, and sends each with its outcome."""
     pool = Pool(prefix)
-    outcomes = []
-    print("1..%d" % len(scenarios), flush=True)
     try:
-        for number, scenario in enumerate(scenarios, 1):
-            outcomes.append(run_one(scenario, pool))
-            report(number, outcomes[-1])
+        while (number := queue.get()) is not None:
+            outcome = run_one(scenarios[number], pool)
+            outcomes.send((number, outcome.verdict, outcome.seconds, outcome.log, outcome.reason))
     finally:
         pool.close()
+
+
+class Job:
+    """A process that does work(); it asks to end with the one that made it."""
+
+    def __init__(self, prefix, scenarios, queue):
+        self.outcomes, theirs = fork.Pipe(duplex=False)
+        self.process = fork.Process(target=self._main, args=(prefix, scenarios, queue, theirs))
+        self.process.start()
+        theirs.close()
+
+    @staticmethod
+    def _main(*arguments):
+        host.end_with_parent()
+        try:
+            work(*arguments)
+        except KeyboardInterrupt:
+            sys.exit(130)
+
+    def end(self):
+        self.process.terminate()
+        self.process.join()
+
+
+def outcomes_of(jobs, scenarios):
+    """Each outcome as it comes, until all jobs have ended."""
+    open_ones = [job.outcomes for job in jobs]
+    while open_ones:
+        for outcomes in multiprocessing.connection.wait(open_ones):
+            try:
+                number, *rest = outcomes.recv()
+            except EOFError:
+                open_ones.remove(outcomes)
+                continue
+            yield Outcome(scenarios[number], *rest)
+
+
+def run(paths, prefixes):
+    """Runs scenario files in as many jobs as there are prefixes, on hosts named prefix + number; prints TAP;
+    returns the outcomes. Call from the main thread."""
+    assert threading.current_thread() is threading.main_thread()
+    # Those that need the same hosts together; of these the long ones first, so that the jobs end together.
+    scenarios = sorted(map(Scenario, paths), key=lambda scenario: (scenario.host_key(), -scenario.timeout))
+    with images.build_lock():
+        images.dom0_initramfs()    # which the jobs then have
+    queue = fork.SimpleQueue()
+    for number in [*range(len(scenarios)), *[None] * len(prefixes)]:
+        queue.put(number)
+    print("1..%d" % len(scenarios), flush=True)
+    jobs, outcomes = [], []
+    try:
+        for prefix in prefixes:
+            jobs.append(Job(prefix, scenarios, queue))
+        for outcome in outcomes_of(jobs, scenarios):
+            outcomes.append(outcome)
+            report(len(outcomes), outcome)
+        for job in jobs:
+            job.process.join()
+    finally:
+        for job in jobs:
+            job.end()
+    if len(outcomes) < len(scenarios):
+        raise LabError("a job of this run ended early: %d of %d scenarios were run" % (len(outcomes), len(scenarios)))
     return outcomes
