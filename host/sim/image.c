@@ -513,9 +513,8 @@ static gboolean map_disks(char **text, const HostConfigMap *map, GError **error)
         *text = changed;
         mapped = TRUE;
     }
-    return mapped ||
-           sim_fail(error, DOMGRP_ERROR_VALUE,
-                    "the copy %s would write to the disk %s of the original", map->name, disk);
+    return mapped || sim_fail(error, DOMGRP_ERROR_VALUE,
+                              "it would write to the disk %s of the original", disk);
 }
 
 gboolean sim_config_map(Host *host, const char *json, const HostConfigMap *map,

@@ -232,9 +232,9 @@ static gboolean map_disks(libxl_domain_config *parsed, const HostConfigMap *map,
             disk->pdev_path = strdup(target);
         } else if (disk->readwrite && disk->pdev_path != NULL && disk->pdev_path[0] != '\0') {
             g_set_error(error, DOMGRP_ERROR, DOMGRP_ERROR_VALUE,
-                        "the copy of \"%s\" would write to the disk %s of the original; give it "
-                        "one of its own in the map",
-                        parsed->c_info.name, disk->pdev_path);
+                        "it would write to the disk %s of the original; give it one of its own in "
+                        "the map",
+                        disk->pdev_path);
             return FALSE;
         }
     }
