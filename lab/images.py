@@ -31,7 +31,7 @@ XEN_BIN = "usr/lib/xen-4.17/bin"
 LIB_DIR = "usr/lib/x86_64-linux-gnu"
 
 DOM0_MODULES = ["xen-evtchn", "xen-privcmd", "xen-gntdev", "xen-gntalloc", "xenfs", "virtio_pci", "virtio_console",
-                "virtio_blk", "virtio_net", "crc32c_generic", "ext4", "bridge", "xen-netback", "xen-blkback"]
+                "virtio_blk", "virtio_net", "crc32c_generic", "ext4", "loop", "bridge", "xen-netback", "xen-blkback"]
 GUEST_MODULES = ["xen-netfront", "xen-blkfront"]
 
 # Xen's tools in dom0: in the PATH, and where Debian has them.

@@ -440,6 +440,17 @@ static int set_address(const char *value)
     return run_command(command);
 }
 
+static int write_disk(const char *value)
+{
+    int fd = open("/dev/xvda", O_WRONLY | O_CLOEXEC), failed;
+
+    if (fd < 0)
+        return -1;
+    failed = dprintf(fd, "%s\n", value) < 0 || fsync(fd);
+    close(fd);
+    return failed ? -1 : 0;
+}
+
 static int act(const char *value)
 {
     if (!strcmp(value, "poweroff"))
@@ -458,7 +469,7 @@ static const struct {
     {"ready", set_ready}, {"shutdown", set_shutdown}, {"fill", memory_fill},
     {"dirty", set_dirty}, {"verify", memory_verify},  {"stamp", set_stamp},
     {"gap", report_gap},  {"show", show_key},         {"ip", set_address},
-    {"do", act},          {"diary", set_diary},
+    {"do", act},          {"diary", set_diary},       {"disk", write_disk},
 };
 
 static int handle_request(char *word)
