@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# about: a group is saved and restored, suspended and resumed, and its members' memory is as it was; xl restores what is taken out of an image
+# about: a group is saved and restored, suspended and resumed, and its members' memory is as it was; xl restores what is taken out of an image, and what xl has saved becomes one
 # timeout: 400
 
 image=$PWD/shop.img
@@ -35,8 +35,21 @@ expect domgrp resume shop
 verify db web
 expect domgrp destroy shop
 
-step "a member as xl has it"
-expect domgrp image extract "$image" db /mnt/db.save
-expect xl restore /mnt/db.save
-rm /mnt/db.save
-verify db
+step "its members as xl has them"
+members=/mnt/tmp
+expect domgrp image extract "$image" --all $members
+for name in db web; do
+    expect xl restore $members/$name.save
+    rm $members/$name.save
+done
+verify db web
+
+step "and what xl has saved as a group"
+for name in db web; do
+    expect xl save $name $members/$name.save
+done
+expect domgrp delete shop
+expect domgrp image pack --name=packed $members/packed.img $members/db.save $members/web.save
+expect domgrp restore $members/packed.img
+shows '^packed .* 2/2 .*running' domgrp list
+verify db web
