@@ -23,7 +23,7 @@ shows 'vg/shop' domgrp image info "$image"
 step "restored, once"
 expect domgrp restore "$image"
 verify db web
-expect domgrp shutdown shop
+expect domgrp shutdown -w shop
 refuse 'disks' domgrp restore "$image"
 expect domgrp restore --disks-reverted "$image"
 verify db web
