@@ -408,7 +408,7 @@ static gboolean on_time(gpointer data)
 /* A reader that takes longer than a peer may be silent is not the peer's silence. */
 static void test_slow_reader(void)
 {
-    const LinkTimes times = {0, 30};
+    const LinkTimes times = {0, 1000};
     int peer, sink[2];
     g_autoptr(End) end = end_with_peer(MIGRATION_DESTINATION_SIDE, &times, &peer);
     g_autoptr(GBytes) bytes = noise(WIRE_DATA_MAX);
@@ -419,20 +419,22 @@ static void test_slow_reader(void)
     link_take_data(end->link, sink[1]);
     peer_says(peer, talk_greeting(WIRE_VERSION, WIRE_VERSION));
     peer_says(peer, frame);
+    frame.data.length = 60000; /* the link has read all of it, and holds a part */
     peer_says(peer, frame);
     settle();
     g_assert_false(end->ended);
-    g_timeout_add(100, on_time, &late);
+    g_timeout_add(1100, on_time, &late);
     UNTIL(late);
     g_assert_false(end->ended);
     gsize emptied = 0;
-    while (emptied < 2 * WIRE_DATA_MAX) {
+    while (emptied < WIRE_DATA_MAX + 60000) {
         emptied += empty(sink[0]);
         g_main_context_iteration(NULL, FALSE);
     }
-    g_assert_cmpuint(emptied, ==, 2 * WIRE_DATA_MAX);
-    UNTIL(end->ended);
-    check_ended(end, DOMGRP_ERROR_LINK, "has said nothing");
+    settle();
+    g_assert_false(end->ended);
+    peer_says(peer, talk_message(MIGRATION_MESSAGE_END));
+    UNTIL(has(end, "END"));
     close(sink[0]);
     close(peer);
 }
@@ -490,6 +492,30 @@ static void test_unasked_data(void)
     UNTIL(end->ended);
     check_ended(end, DOMGRP_ERROR_PEER, "[DATA]");
     close(peer);
+}
+
+/* Nor are data behind END, whether somebody read those before it or not. */
+static void test_data_after_end(void)
+{
+    for (guint reads = 0; reads < 2; reads++) {
+        int peer, sink[2];
+        g_autoptr(End) end = end_with_peer(MIGRATION_DESTINATION_SIDE, &patient, &peer);
+        g_assert_true(g_unix_open_pipe(sink, FD_CLOEXEC, NULL));
+        link_take_data(end->link, sink[1]);
+        if (!reads)
+            close(sink[0]);
+        peer_says(peer, talk_greeting(WIRE_VERSION, WIRE_VERSION));
+        peer_says(peer, talk_data("asked for"));
+        peer_says(peer, talk_message(MIGRATION_MESSAGE_END));
+        peer_says(peer, talk_data("surprise"));
+        UNTIL(end->ended);
+        check_ended(end, DOMGRP_ERROR_PEER, "[DATA]");
+        if (reads)
+            g_assert_cmpuint(empty(sink[0]), ==, strlen("asked for"));
+        if (reads)
+            close(sink[0]);
+        close(peer);
+    }
 }
 
 static void answer_done(End *end)
@@ -751,14 +777,26 @@ static void wait_for_death(int fifo)
         g_assert_cmpint(poll(&polled, 1, -1), ==, 1);
 }
 
+/* Of words without end the last are kept. */
+static void test_command_babbles(void)
+{
+    g_autoptr(End) end = end_with_script(
+        "head -c 3000000 /dev/zero | tr '\\0' x >&2; printf END >&2; exit 7", &patient);
+    g_autofree char *words = g_strnfill(509, 'x');
+    g_autofree char *said =
+        g_strdup_printf("the other side ended the connection: %sEND (sh: exit status 7)", words);
+    UNTIL(end->ended);
+    g_assert_cmpstr(end->error->message, ==, said);
+}
+
 /* A command that would go on for ever, and its child, do not outlive the link. */
 static void test_command_killed(void)
 {
     g_auto(Place) place = place_new();
     int fifo = open(place.line, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
-    g_autofree char *script = g_strdup_printf(
-        "exec 3> %s; trap '' TERM HUP; cat %s; tail -f /dev/null & tail -f /dev/null", place.line,
-        place.greeting);
+    g_autofree char *script =
+        g_strdup_printf("exec 3<> %s; trap '' TERM HUP; cat %s; read x <&3 & read x <&3",
+                        place.line, place.greeting);
     g_autoptr(End) end = end_with_script(script, &patient);
     UNTIL(has(end, "greeted"));
     g_clear_pointer(&end->link, link_free);
@@ -771,11 +809,25 @@ static void test_command_stays(void)
 {
     g_auto(Place) place = place_new();
     int fifo = open(place.line, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
-    g_autofree char *script =
-        g_strdup_printf("exec 3> %s; exec >&- 2>&-; tail -f /dev/null", place.line);
+    g_autofree char *script = g_strdup_printf("exec 3<> %s; exec >&- 2>&-; read x <&3", place.line);
     g_autoptr(End) end = end_with_script(script, &patient);
     UNTIL(end->ended);
     check_ended(end, DOMGRP_ERROR_LINK, "the other side ended the connection");
+    wait_for_death(fifo);
+    close(fifo);
+}
+
+/* What a command leaves behind goes with it, and does not keep the connection. */
+static void test_command_leaves(void)
+{
+    g_auto(Place) place = place_new();
+    int fifo = open(place.line, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+    g_autofree char *script = g_strdup_printf(
+        "exec 3<> %s; (trap '' HUP; read x <&3) & echo gone >&2; exit 4", place.line);
+    g_autoptr(End) end = end_with_script(script, &patient);
+    UNTIL(end->ended);
+    check_ended(end, DOMGRP_ERROR_LINK,
+                "the other side ended the connection: gone (sh: exit status 4)");
     wait_for_death(fifo);
     close(fifo);
 }
@@ -795,6 +847,7 @@ int main(int argc, char **argv)
     g_test_add_func("/link/wrong", test_wrong);
     g_test_add_func("/link/newer", test_newer);
     g_test_add_func("/link/unasked-data", test_unasked_data);
+    g_test_add_func("/link/data-after-end", test_data_after_end);
     g_test_add_func("/link/flood", test_flood);
     g_test_add_func("/link/half-closed", test_half_closed);
     g_test_add_func("/link/does-not-listen", test_does_not_listen);
@@ -808,5 +861,7 @@ int main(int argc, char **argv)
     g_test_add_func("/link/command-hang-up", test_command_hang_up);
     g_test_add_func("/link/command-killed", test_command_killed);
     g_test_add_func("/link/command-stays", test_command_stays);
+    g_test_add_func("/link/command-leaves", test_command_leaves);
+    g_test_add_func("/link/command-babbles", test_command_babbles);
     return g_test_run();
 }

@@ -447,6 +447,33 @@ static void test_fields(void)
                      ==, payload * 255);
 }
 
+/* An OFFER whose byte at @at of the payload is another, with sums that are right. */
+static void check_altered(gsize at, guint8 byte, WireFault fault)
+{
+    g_autoptr(GByteArray) bytes = g_byte_array_new();
+    talk_append(bytes, talk_greeting(1, 1));
+    talk_append(bytes, talk_message(MIGRATION_MESSAGE_OFFER));
+    guint8 *header = bytes->data + WIRE_GREETING_SIZE;
+    header[WIRE_HEADER_SIZE + at] = byte;
+    bytes_put_u64(header + 8, wire_sum(header, bytes->len - WIRE_GREETING_SIZE - WIRE_HEADER_SIZE));
+    check_fault(MIGRATION_DESTINATION_SIDE, bytes, fault);
+}
+
+static void test_altered(void)
+{
+    g_autoptr(GByteArray) offer = g_byte_array_new();
+    talk_append(offer, talk_message(MIGRATION_MESSAGE_OFFER));
+    gsize name = (gsize)(find(offer, "shop") - offer->data) - WIRE_HEADER_SIZE;
+    gsize definition = (gsize)(find(offer, "[group]") - offer->data) - WIRE_HEADER_SIZE;
+    check_altered(16, 8, WIRE_FAULT_FIELD);            /* a bit without a meaning */
+    check_altered(41, 8, WIRE_FAULT_FIELD);            /* 2050 members */
+    check_altered(name - 1, 0, WIRE_FAULT_FIELD);      /* a name of nothing */
+    check_altered(name + 2, 0, WIRE_FAULT_FIELD);      /* NUL in a name */
+    check_altered(name + 2, ' ', WIRE_FAULT_FIELD);    /* no character of names */
+    check_altered(definition, 0xff, WIRE_FAULT_TEXT);  /* not UTF-8 */
+    check_altered(definition + 2, 0, WIRE_FAULT_TEXT); /* NUL */
+}
+
 static void test_blame(void)
 {
     g_autoptr(WireDecoder) decoder = wire_decoder_new(MIGRATION_DESTINATION_SIDE);
@@ -480,6 +507,7 @@ int main(int argc, char **argv)
     g_test_add_func("/wire/magic", test_magic);
     g_test_add_func("/wire/transaction", test_transaction);
     g_test_add_func("/wire/fields", test_fields);
+    g_test_add_func("/wire/altered", test_altered);
     g_test_add_func("/wire/blame", test_blame);
     return g_test_run();
 }
