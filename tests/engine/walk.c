@@ -6,6 +6,8 @@
 #define MEMBERS 2
 #define COPIES 3 /* rounds of pre-copy */
 #define MS (G_USEC_PER_SEC / 1000)
+#define CROSS_US (15 * MS)  /* how long a message is under way */
+#define NOTICE_US (20 * MS) /* until an end is noticed, after what came before it */
 #define GROUP "11111111-2222-4333-8444-555555555555"
 #define END_US (1000 * G_USEC_PER_SEC) /* by then all must be settled */
 
@@ -71,6 +73,7 @@ typedef struct {
     guint connection;
     char uuid[DOMGRP_UUID_TEXT];
     MigrationMessage message;
+    gboolean late; /* it was held up already */
 } Flight;
 
 struct Walk {
@@ -86,6 +89,7 @@ struct Walk {
     guint connections;
     guint whole;   /* the connection that carries, 0: none */
     guint dropped; /* up to this connection nothing arrives any more */
+    guint held_up; /* up to this one it comes late */
     gint64 outage_until, stall_until;
     gboolean slow, refuse;
     gboolean copying;
@@ -107,7 +111,7 @@ void walk_seed(Bug seeded, const MigrationRow *row, MigrationSide side)
     bug_side = side;
 }
 
-const char *walk_happening_name(Happening what)
+static const char *happening_name(Happening what)
 {
     static const char *const names[] = {
 #define X(what, name) name,
@@ -115,6 +119,15 @@ const char *walk_happening_name(Happening what)
 #undef X
     };
     return names[what];
+}
+
+char *walk_plan_text(const Plan *plan)
+{
+    GString *text = g_string_new(NULL);
+    for (guint i = 0; i < plan->n; i++)
+        g_string_append_printf(text, "%s%u: %s", i > 0 ? "; " : "", plan->steps[i].at,
+                               happening_name(plan->steps[i].what));
+    return g_string_free(text, FALSE);
 }
 
 static Side *other(Side *side)
@@ -435,17 +448,17 @@ static void happen(Walk *walk, Happening what)
         destination = destination || there[i] == what;
     switch (what) {
     case WALK_CUT:
-        break_link(walk, 10 * MS, 10 * MS, TRUE);
+        break_link(walk, NOTICE_US, NOTICE_US, TRUE);
         break;
     case WALK_CUT_LATE_S:
-        break_link(walk, 5 * G_USEC_PER_SEC, 10 * MS, FALSE);
+        break_link(walk, 5 * G_USEC_PER_SEC, NOTICE_US, FALSE);
         break;
     case WALK_CUT_LATE_D:
-        break_link(walk, 10 * MS, 5 * G_USEC_PER_SEC, FALSE);
+        break_link(walk, NOTICE_US, 5 * G_USEC_PER_SEC, FALSE);
         break;
     case WALK_OUTAGE:
         walk->outage_until = now(walk) + 200 * G_USEC_PER_SEC;
-        break_link(walk, 10 * MS, 10 * MS, TRUE);
+        break_link(walk, NOTICE_US, NOTICE_US, TRUE);
         break;
     case WALK_STALL:
         walk->stall_until = now(walk) + 70 * G_USEC_PER_SEC;
@@ -501,8 +514,7 @@ static void tell_lost(Side *side, gint64 delay_us)
 
 static void break_link(Walk *walk, gint64 source_us, gint64 destination_us, gboolean drop)
 {
-    if (drop)
-        walk->dropped = walk->connections;
+    *(drop ? &walk->dropped : &walk->held_up) = walk->connections;
     walk->stall_until = 0;
     if (walk->whole == 0)
         return;
@@ -522,7 +534,7 @@ static void drive_hang_up(gpointer data, guint connection)
     if (side->walk->whole != connection)
         return;
     side->walk->whole = 0;
-    tell_lost(other(side), 10 * MS);
+    tell_lost(other(side), NOTICE_US);
 }
 
 static void answer(Side *side, guint connection, const char *uuid, MigrationMessage message);
@@ -557,18 +569,12 @@ static void hear_offer(Side *side, const Flight *flight)
 static void hear(Side *side, const Flight *flight)
 {
     gboolean old = flight->connection != side->connection;
-    const char *uuid = flight->uuid;
-    guint connection = flight->connection;
     if (flight->message == MIGRATION_MESSAGE_OFFER) {
         if (!old)
             hear_offer(side, flight);
         return;
     }
-    if (bug == BUG_OLD_CONNECTION)
-        connection = side->connection;
-    if (bug == BUG_OLD_TRANSACTION)
-        uuid = transaction_record(side->transaction)->uuid;
-    transaction_receive(side->transaction, connection, uuid, flight->message);
+    transaction_receive(side->transaction, flight->connection, flight->uuid, flight->message);
 }
 
 static void arrive(Side *side, guint number)
@@ -576,6 +582,11 @@ static void arrive(Side *side, guint number)
     Walk *walk = side->walk;
     Flight *flight = walk->flights->pdata[number];
     guint life = side->life;
+    if (flight->connection <= walk->held_up && !flight->late) {
+        flight->late = TRUE;
+        soon(side, 4 * G_USEC_PER_SEC, arrive, number);
+        return;
+    }
     if (flight->connection <= walk->dropped || !outlives(side, life) ||
         flight->connection <= walk->dropped)
         return;
@@ -595,15 +606,6 @@ static void arrive(Side *side, guint number)
     hear(side, flight);
 }
 
-/* What is under way when the connection breaks comes late, if it is not dropped. */
-static void depart(Side *to, guint number)
-{
-    Walk *walk = to->walk;
-    Flight *flight = walk->flights->pdata[number];
-    gint64 us = walk->whole == flight->connection ? 0 : 4 * G_USEC_PER_SEC;
-    soon(to, us, arrive, number);
-}
-
 static void answer(Side *side, guint connection, const char *uuid, MigrationMessage message)
 {
     Walk *walk = side->walk;
@@ -615,7 +617,7 @@ static void answer(Side *side, guint connection, const char *uuid, MigrationMess
     g_ptr_array_add(walk->flights, flight);
     gint64 stall = MAX(walk->stall_until - now(walk), 0);
     if (flight->to->up)
-        soon(flight->to, 15 * MS + stall, depart, walk->flights->len - 1);
+        soon(flight->to, CROSS_US + stall, arrive, walk->flights->len - 1);
 }
 
 static gboolean store(Side *side, JournalMigration *record, GError **error);
@@ -893,7 +895,9 @@ static void drive_begins(gpointer data, const MigrationRow *row)
     if (daemon->life != side->life)
         return;
     side->row = row;
-    side->walk->walked->done[side->side][row->state][row->event] = TRUE;
+    guint8 *done = &side->walk->walked->done[side->side][row->state][row->event];
+    if (*done == 0)
+        *done = (guint8)MIN(side->walk->walked->points, G_MAXUINT8);
 }
 
 static guint drive_timer_add(gpointer data, gint64 delay_us, HostTimeout timeout,
@@ -1003,7 +1007,7 @@ static void die(Side *side)
     side->row = NULL;
     side->connection = 0;
     if (walk->whole != 0)
-        tell_lost(other(side), side->on ? 10 * MS : 5 * G_USEC_PER_SEC);
+        tell_lost(other(side), side->on ? NOTICE_US : 5 * G_USEC_PER_SEC);
     walk->whole = 0;
     later(side, 1500 * MS, start_daemon, 0);
 }
@@ -1121,9 +1125,6 @@ static void migrate(Walk *walk)
 void walk_run(const Plan *plan, Walked *ret_walked)
 {
     Walk walk = {.plan = plan, .walked = ret_walked};
-    ret_walked->points = 0;
-    ret_walked->wrong = NULL;
-    memset(ret_walked->may, 0, sizeof ret_walked->may);
     walk.clock = host_sim_new();
     walk.laters = g_ptr_array_new_with_free_func(g_free);
     walk.flights = g_ptr_array_new_with_free_func(g_free);
@@ -1139,5 +1140,6 @@ void walk_run(const Plan *plan, Walked *ret_walked)
     point(&walk);
     host_sim_run(walk.clock, 2 * END_US);
     judge_rest(&walk);
+    ret_walked->excused = walk.lied || walk.blind;
     walk_clear(&walk);
 }

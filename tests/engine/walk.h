@@ -15,6 +15,7 @@ G_BEGIN_DECLS
 
 #define WALK_MAX_STEPS 6
 #define WALK_MAX_POINTS 160
+#define WALK_STATES MAX((int)MIGRATION_S_COUNT, (int)MIGRATION_D_COUNT)
 
 /* X(what happens, its name); of a pair the first is at the source. */
 #define WALK_HAPPENINGS(X)                                                                         \
@@ -67,8 +68,6 @@ typedef struct {
 typedef enum {
     BUG_NONE,
     BUG_SAYS_THEN_WRITES, /* the row's write comes after its message */
-    BUG_OLD_CONNECTION,   /* what comes late on an older connection is taken */
-    BUG_OLD_TRANSACTION,  /* so is what is about another transaction */
     BUG_NO_BOOT,          /* that the host has booted is not seen */
     BUG_NO_LOOK,          /* that copies are missing is not seen */
     BUG_BELIEVES_WRITES,  /* that a write has failed is not seen */
@@ -77,14 +76,58 @@ typedef enum {
 typedef struct {
     guint points;                     /* how many there were */
     guint32 may[WALK_MAX_POINTS + 1]; /* at each: a bit for each Happening that could be */
+    gboolean excused;                 /* an operator's word was not true */
     char *wrong;                      /* NULL, or what was; free with g_free() */
-    gboolean done[MIGRATION_SIDE_COUNT][16][MIGRATION_EVENT_COUNT]; /* rows */
+    /* Of each row, the point after which it was first done, from 1; 0: it was not. */
+    guint8 done[MIGRATION_SIDE_COUNT][WALK_STATES][MIGRATION_EVENT_COUNT];
 } Walked;
 
 /* The row in which walk_run() has a bug, NULL: in each that it can be in. */
 void walk_seed(Bug bug, const MigrationRow *row, MigrationSide side);
+/* @ret_walked is all 0. */
 void walk_run(const Plan *plan, Walked *ret_walked);
-const char *walk_happening_name(Happening what);
+/* "12: the link breaks; 30: ..."; free with g_free(). */
+char *walk_plan_text(const Plan *plan);
+
+/* -- stories (walk-stories.c) -- */
+
+/* What goes wrong first, what on top of that... */
+typedef struct {
+    guint32 mask; /* a bit for each Happening; 0: nothing more */
+    guint most;   /* of all that could, this many are taken, evenly; 0: all */
+} WalkLevel;
+
+typedef struct {
+    const char *name;
+    WalkLevel levels[WALK_MAX_STEPS + 1];
+} WalkStory;
+
+/* NULL-terminated by a name that is NULL. */
+extern const WalkStory walk_stories[];
+
+/* FALSE: that is enough. */
+typedef gboolean (*WalkSee)(const Plan *plan, const Walked *walked);
+
+/* A row. */
+typedef struct {
+    MigrationSide side;
+    guint state;
+    MigrationEvent event;
+} WalkFrom;
+
+/* What happens on top of @base from where it does the row @from. FALSE: @see has ended it. */
+gboolean walk_go_on(const Plan *base, const WalkFrom *from, const WalkLevel *levels, WalkSee see);
+/* Runs all plans of @story, @factor times as many of those that are chosen, unless @see ends it. */
+gboolean walk_tell(const WalkStory *story, guint factor, WalkSee see);
+
+/* -- drivers with bugs (walk-bugs.c) -- */
+
+/* A plan that is good, and what it did. */
+void bugs_learn(const Plan *plan, const Walked *walked);
+/* After all plans; @harmless_path is tests/model/harmless.txt. @each: not one bug in four of those
+ * in rows, but all, and that actions are left out, too. */
+void bugs_add_tests(const char *harmless_path, gboolean each);
+void bugs_print(void);
 
 G_END_DECLS
 

@@ -22,42 +22,21 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 MEMORY_KIB = 1900000
 DEPTH = 200000
 
-# Bugs that are none: "side STATE on EVENT: kind", as a regular expression -> why nothing goes wrong.
-HARMLESS = {
-    # records that are late
-    r"source (SENDING|SWITCHING|WAITING) on (GONE|LINK_LOST|TIMEOUT|FAILED|CANCEL): no write|"
-    r"source SENDING on RESTART: no write|destination RECEIVING on (FAILED|LINK_LOST|RESTART|RESTART_LOST): no write":
-        "the next daemon finds the old record, and its restart ends the same way",
-    r"source (ABORTED|CLASH|MOVED) on GONE: no write": "the next daemon asks again, and hears the same",
-    r"source SWITCHING on RESTART_LOST: no write": "SWITCHING and a boot say the same to the next daemon",
-    r"source COMMITTED on DONE: acts, then writes":
-        "without its copies the source asks again, and hears DONE again",
-    r"source COMMITTED on DISCARDED: acts, then writes": "the next daemon holds them again and asks again",
-    r"destination PREPARED on (COPY_LOST|DISCARD_HERE|RESTART_LOST): (no write|acts, then writes)":
-        "copies that are held and missing mean DISCARDED to the next daemon",
-    r"destination NONE on OFFER: says, then writes": "nothing is built before the row has ended",
-    r"source ABORTED on CLASH: acts, then writes|source CLASH on RUN_HERE: (no write|acts, then writes)|"
-    r"destination ACTIVATING on ABORT: (acts|says), then writes":
-        "the next daemon begins before the clash, or in it, and the sides meet in it again",
-    # what is a wish
-    r".* on (START|MIGRATE|TIMEOUT|CANCEL|FAILED|RUN_HERE|DISCARD_HERE): no row": "a wish that is refused",
-    r".* on START: no action|(source (COMMITTED|ABORTED)_LOST|destination LOST) on RUN_HERE: no action":
-        "the group stays down until it is started",
-    r"(source (CHECKING|SENDING|SWITCHING)|destination ACTIVATING) on START: (starts|lets run)":
-        "the members run anyway, or are suspended again",
-    r"(source (WAITING|COMMITTED)|destination PREPARED) on START: starts": "no copy is missing that could be started",
-    r"(source (COMMITTED_LOST|ABORTED_LOST|MOVED|NONE)|destination (NONE|LOST|DISCARDED)) on START: lets run":
-        "there is no copy that could run",
-    # what is done for the sake of order
-    r"source (CHECKING|SENDING|SWITCHING|COMMITTED_LOST|MOVED) on GONE: no message":
-        "a connection with nothing to say stays until it breaks",
-    r"destination RECEIVING on FAILED: no message": "GONE is the answer to whatever the source says next",
-    r"(source COMMITTED|destination PREPARED) on RESTART: no action": "the pause of the group outlives the daemon",
-    r"source (HOME|NONE|COMMITTED|COMMITTED_LOST) on RESTART: no row|"
-    r"source (NONE|COMMITTED_LOST|MOVED) on RESTART_LOST: no row|"
-    r"destination (NONE|PREPARED|ACTIVATING|DONE|HOME) on RESTART: no row|"
-    r"destination (NONE|DISCARDED) on RESTART_LOST: no row": "the row changes nothing",
-}
+
+def read_harmless(path):
+    """Bugs that are none: a regular expression -> why nothing goes wrong."""
+    harmless, patterns = {}, []
+    with open(path) as file:
+        for line in file:
+            if line.startswith("    "):
+                harmless.update(dict.fromkeys(patterns, line.strip()))
+                patterns = []
+            elif line.strip() and not line.startswith("#"):
+                patterns.append(line.rstrip("\n"))
+    return harmless
+
+
+HARMLESS = read_harmless(os.path.join(HERE, "harmless.txt"))
 
 
 def run(command, directory, environment=None):
