@@ -15,7 +15,7 @@ help:
 	@echo 'make lab        play with it: a dom0 shell in such a host'
 	@echo 'make test       unit tests and lab scenarios, one of every kind'
 	@echo 'make test-all   all of them, the long ones too'
-	@echo 'make check      unit tests only: no Xen, no root, no network'
+	@echo 'make check      unit tests but the slow ones: no Xen, no root, no network'
 	@echo 'make lint       style of C and scripts'
 	@echo 'make fuzz       every fuzz target for FUZZ_SECONDS=$(FUZZ_SECONDS)'
 	@echo 'make bench      measurements in the lab'
