@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # about: a copy of a checkpoint runs beside its original, with names, UUIDs, MAC addresses and disks of its own; the original goes back to it
 # timeout: 400
+# set: long
 
 image=$PWD/shop.img
 
