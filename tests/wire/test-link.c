@@ -795,7 +795,7 @@ static void test_command_killed(void)
     g_auto(Place) place = place_new();
     int fifo = open(place.line, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
     g_autofree char *script =
-        g_strdup_printf("exec 3<> %s; trap '' TERM HUP; cat %s; read x <&3 & read x <&3",
+        g_strdup_printf("exec 3<> %s; trap '' TERM HUP; read x <&3 & cat %s; read x <&3",
                         place.line, place.greeting);
     g_autoptr(End) end = end_with_script(script, &patient);
     UNTIL(has(end, "greeted"));
