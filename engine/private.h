@@ -16,6 +16,7 @@
  *   image.c      the steps that write an image, and what becomes of members that stand still for it
  *   restore.c    the steps that read one
  *   join.c       the steps of a join
+ *   migration.c, transaction.c   a group's migration: its table, and one side's driver; see there
  *   work.c       runs a list of steps on one member or group; one event loop's turn
  *
  * Everything happens in a turn (engine_turn): a callback of the host notes
