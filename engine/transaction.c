@@ -475,15 +475,28 @@ void transaction_migrate(Transaction *transaction, guint connection, Transaction
     push(transaction, event_new(MIGRATION_EVENT_MIGRATE, 0, done, done_data));
 }
 
+/* What waits of connections is dropped, and their end waits once, however many there were. */
+static void replace_connection(Transaction *transaction)
+{
+    GList *next;
+    for (GList *link = transaction->events.head; link != NULL; link = next) {
+        Event *event = link->data;
+        next = link->next;
+        if (event->connection == 0 && event->event != MIGRATION_EVENT_LINK_LOST)
+            continue;
+        event_end(event, NULL);
+        g_queue_delete_link(&transaction->events, link);
+    }
+    hang_up(transaction);
+    g_queue_push_tail(&transaction->events, event_new(MIGRATION_EVENT_LINK_LOST, 0, NULL, NULL));
+}
+
 void transaction_connected(Transaction *transaction, guint connection)
 {
     gboolean replaces = transaction->connection != 0 && connection != 0;
     transaction->connecting = FALSE;
-    if (replaces) {
-        hang_up(transaction);
-        g_queue_push_tail(&transaction->events,
-                          event_new(MIGRATION_EVENT_LINK_LOST, 0, NULL, NULL));
-    }
+    if (replaces)
+        replace_connection(transaction);
     if (connection != 0)
         transaction->connection = connection;
     if (connection != 0 && transaction->side == MIGRATION_SOURCE_SIDE)
