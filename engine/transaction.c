@@ -112,9 +112,9 @@ static char *way_out(const Transaction *transaction, const MigrationRow *row)
     if (!run && !discard)
         return g_strdup("it is settled as soon as both hosts can talk");
     return g_strdup_printf("it is settled as soon as both hosts can talk; if they never will, say "
-                           "'domgrp migrate --settle %s %s'%s",
+                           "\"domgrp migrate --settle %s %s\"%s",
                            name, run ? "--run-here --peer-is-off" : "--discard-here",
-                           run && discard ? " or '--discard-here'" : "");
+                           run && discard ? " or \"--discard-here\"" : "");
 }
 
 /* @row: it is the guard that refuses; NULL: there is none. */

@@ -377,8 +377,8 @@ static void test_refusals(Fixture *fixture, gconstpointer data)
     assert_told(fixture,
                 "shop cannot be started: its migration from xen2 is PREPARED (every copy is "
                 "complete and held; in doubt until the source has said more): it is settled as "
-                "soon as both hosts can talk; if they never will, say 'domgrp migrate --settle "
-                "shop --run-here --peer-is-off' or '--discard-here'");
+                "soon as both hosts can talk; if they never will, say \"domgrp migrate --settle "
+                "shop --run-here --peer-is-off\" or \"--discard-here\"");
     transaction_connected(fixture->transaction, 1);
     transaction_event(fixture->transaction, MIGRATION_EVENT_RUN_HERE, note, fixture);
     assert_told(fixture, "shop cannot be told to run here: its migration from xen2 is PREPARED "
