@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #define SCAN_WINDOW (64 * 1024)
+#define NEXT G_MAXUINT64 /* an offset: where the descriptor stands */
 #define END_SIZE (FORMAT_HEADER + FORMAT_END)
 
 #define damage(error, ...) g_set_error(error, DOMGRP_ERROR, DOMGRP_ERROR_IMAGE, __VA_ARGS__)
@@ -39,13 +40,14 @@ static gboolean read_error(GError **error)
     return FALSE;
 }
 
-/* As many of @length bytes at @offset as there are: -1 after an error. */
+/* As many of @length bytes at @offset, or NEXT, as there are: -1 after an error. */
 static gssize read_some(int fd, guint64 offset, guint8 *bytes, gsize length)
 {
     gsize got = 0;
 
     while (got < length) {
-        gssize n = pread(fd, bytes + got, length - got, (off_t)(offset + got));
+        gssize n = offset == NEXT ? read(fd, bytes + got, length - got)
+                                  : pread(fd, bytes + got, length - got, (off_t)(offset + got));
         if (n < 0 && errno == EINTR)
             continue;
         if (n < 0)
@@ -115,9 +117,7 @@ static gboolean fill_spool(Input *input, int fd, GError **error)
     g_autofree guint8 *bytes = g_malloc(SCAN_WINDOW);
 
     for (;;) {
-        gssize n = read(fd, bytes, SCAN_WINDOW);
-        if (n < 0 && errno == EINTR)
-            continue;
+        gssize n = read_some(fd, NEXT, bytes, SCAN_WINDOW);
         if (n < 0)
             return read_error(error);
         if (n == 0)
@@ -145,28 +145,10 @@ static gboolean open_bytes(Input *input, int fd, const char *spool, GError **err
 
 /* -- a copy that grows -- */
 
-/* As many of @length bytes as still come: -1 after an error. */
-static gssize read_more(int fd, guint8 *bytes, gsize length)
-{
-    gsize got = 0;
-
-    while (got < length) {
-        gssize n = read(fd, bytes + got, length - got);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0)
-            return -1;
-        if (n == 0)
-            break;
-        got += (gsize)n;
-    }
-    return (gssize)got;
-}
-
 /* The next @length bytes of @fd, into the copy too. */
 static gboolean copy_bytes(Input *input, int fd, guint8 *bytes, gsize length, GError **error)
 {
-    gssize got = read_more(fd, bytes, length);
+    gssize got = read_some(fd, NEXT, bytes, length);
 
     if (got < 0)
         return read_error(error);
@@ -517,7 +499,7 @@ static gboolean finish_index(Input *input, GError **error)
 static gboolean finish(Input *input, int fd, GError **error)
 {
     guint8 byte;
-    gssize more = read_more(fd, &byte, 1);
+    gssize more = read_some(fd, NEXT, &byte, 1);
 
     if (more < 0)
         return read_error(error);
