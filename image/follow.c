@@ -71,26 +71,24 @@ static guint64 run_missing(const Cache *cache, const PieceRun *run)
     return NO_BATCH;
 }
 
-/* The same of a piece; what is no piece waits for nothing, and is found out when it is given. */
-static gboolean piece_missing(Follower *follower, Block *block, guint64 *ret_batch, GError **error)
+/* The same of @block, the piece that was read; what is no piece waits for nothing, and is found
+ * out when it is given. */
+static guint64 piece_missing(const Follower *follower, const Block *block)
 {
-    Buffer *payload = &follower->reader->piece;
-    guint64 left = block->entry.count;
+    const Buffer *payload = &follower->reader->piece;
+    guint64 left = block->entry.count, missing = NO_BATCH;
     PieceReader reader;
     PieceRun run;
 
-    *ret_batch = NO_BATCH;
-    if (!input_read(&follower->reader->input, block, payload, error))
-        return FALSE;
     if (!piece_reader_init(&reader, payload->bytes, payload->length))
-        return TRUE;
-    while (*ret_batch == NO_BATCH && piece_reader_next(&reader, &run) &&
+        return NO_BATCH;
+    while (missing == NO_BATCH && piece_reader_next(&reader, &run) &&
            piece_run_length(&run) <= left) {
         left -= piece_run_length(&run);
-        *ret_batch = run_missing(&follower->reader->cache, &run);
+        missing = run_missing(&follower->reader->cache, &run);
         piece_reader_skip(&reader, &run);
     }
-    return TRUE;
+    return missing;
 }
 
 static gboolean end_member(Member *member, GError **error)
@@ -115,8 +113,9 @@ static gboolean advance(Member *member, GError **error)
     for (; member->given < plan->pieces->len; member->given++) {
         guint number = g_array_index(plan->pieces, guint, member->given);
         Block *block = &g_array_index(follower->reader->input.blocks, Block, number);
-        if (!piece_missing(follower, block, &member->waits, error))
+        if (!input_read(&follower->reader->input, block, &follower->reader->piece, error))
             return FALSE;
+        member->waits = piece_missing(follower, block);
         if (member->waits != NO_BATCH)
             return TRUE;
         if (!stream_put(member->stream, block, error))
@@ -159,12 +158,7 @@ static gboolean take_all(Follower *follower, int fd, GError **error)
     gboolean more = TRUE;
 
     for (;;) {
-        if (g_cancellable_is_cancelled(follower->cancellable)) {
-            g_set_error(error, DOMGRP_ERROR, DOMGRP_ERROR_CANCELLED,
-                        "reading the image was cancelled");
-            return FALSE;
-        }
-        if (!input_next(input, fd, &more, error))
+        if (reader_cancelled(follower->cancellable, error) || !input_next(input, fd, &more, error))
             return FALSE;
         if (!more)
             return TRUE;

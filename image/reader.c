@@ -92,6 +92,14 @@ static gboolean verify_members(ImageReader *reader, GCancellable *cancellable, G
     return TRUE;
 }
 
+gboolean reader_cancelled(GCancellable *cancellable, GError **error)
+{
+    if (!g_cancellable_is_cancelled(cancellable))
+        return FALSE;
+    g_set_error(error, DOMGRP_ERROR, DOMGRP_ERROR_CANCELLED, "reading the image was cancelled");
+    return TRUE;
+}
+
 gboolean reader_verify_rest(ImageReader *reader, GCancellable *cancellable, GError **kept)
 {
     GArray *blocks = reader->input.blocks;
@@ -101,9 +109,8 @@ gboolean reader_verify_rest(ImageReader *reader, GCancellable *cancellable, GErr
         GError *error = NULL;
         if (block->seen)
             continue;
-        if (g_cancellable_is_cancelled(cancellable)) {
-            keep_error(kept, g_error_new(DOMGRP_ERROR, DOMGRP_ERROR_CANCELLED,
-                                         "reading the image was cancelled"));
+        if (reader_cancelled(cancellable, &error)) {
+            keep_error(kept, error);
             return FALSE;
         }
         if (!input_read(&reader->input, block, &reader->piece, &error))

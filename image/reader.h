@@ -39,8 +39,8 @@ typedef struct Stream Stream;
 /* The stream of @member; @sink may be NULL. */
 Stream *stream_new(ImageReader *reader, guint member, ImageSink sink, gpointer data,
                    GCancellable *cancellable);
-/* What @block, its next piece, stands for. */
-gboolean stream_put(Stream *stream, Block *block, GError **error);
+/* What @block, its next piece, stands for, whose payload is in the reader's piece. */
+gboolean stream_put(Stream *stream, const Block *block, GError **error);
 /* Whether that was all, and its sum is right. */
 gboolean stream_end(Stream *stream, GError **error);
 void stream_free(Stream *stream);
@@ -49,6 +49,8 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(Stream, stream_free)
 /* -- reader.c -- */
 
 ImageReader *reader_new(void);
+/* TRUE with an error if it was. */
+gboolean reader_cancelled(GCancellable *cancellable, GError **error);
 /* Reads what no stream needed; FALSE if that was cancelled. */
 gboolean reader_verify_rest(ImageReader *reader, GCancellable *cancellable, GError **kept);
 

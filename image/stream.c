@@ -27,10 +27,8 @@ static guint8 zeros[DIRECT];
 
 static gboolean give(Stream *stream, const guint8 *bytes, gsize n, GError **error)
 {
-    if (g_cancellable_is_cancelled(stream->cancellable)) {
-        g_set_error(error, DOMGRP_ERROR, DOMGRP_ERROR_CANCELLED, "reading the image was cancelled");
+    if (reader_cancelled(stream->cancellable, error))
         return FALSE;
-    }
     XXH64_update(stream->sum, bytes, n);
     return stream->sink == NULL || stream->sink(stream->data, bytes, n, error);
 }
@@ -104,15 +102,13 @@ static gboolean put_run(Stream *stream, PieceReader *reader, const PieceRun *run
     }
 }
 
-gboolean stream_put(Stream *stream, Block *block, GError **error)
+gboolean stream_put(Stream *stream, const Block *block, GError **error)
 {
-    Buffer *payload = &stream->reader->piece;
+    const Buffer *payload = &stream->reader->piece;
     guint64 left = block->entry.count;
     PieceReader reader;
     PieceRun run;
 
-    if (!input_read(&stream->reader->input, block, payload, error))
-        return FALSE;
     gboolean good = piece_reader_init(&reader, payload->bytes, payload->length);
     while (good && piece_reader_next(&reader, &run) && piece_run_length(&run) <= left) {
         left -= piece_run_length(&run);
@@ -180,8 +176,10 @@ gboolean image_reader_stream(ImageReader *reader, guint member, ImageSink sink, 
     const MemberPlan *plan = g_ptr_array_index(reader->plans, member);
     g_autoptr(Stream) stream = stream_new(reader, member, sink, data, cancellable);
     for (guint i = 0; i < plan->pieces->len; i++) {
-        guint block = g_array_index(plan->pieces, guint, i);
-        if (!stream_put(stream, &g_array_index(reader->input.blocks, Block, block), error))
+        guint number = g_array_index(plan->pieces, guint, i);
+        Block *block = &g_array_index(reader->input.blocks, Block, number);
+        if (!input_read(&reader->input, block, &reader->piece, error) ||
+            !stream_put(stream, block, error))
             return FALSE;
     }
     return stream_end(stream, error);
