@@ -161,6 +161,13 @@ static void finish(Fixture *fixture, Source *a, Source *b)
     check_image(fixture->fd, streams, 2);
 }
 
+static void clear(Fixture *fixture, Source *a, Source *b)
+{
+    source_clear(a);
+    source_clear(b);
+    fixture_clear(fixture);
+}
+
 /* -- cases -- */
 
 /* No page is taken before both are there, and then one stream after the other. */
@@ -184,9 +191,7 @@ static void test_plain(void)
     collector_take(fixture.collector, a.stream);
     wait_state(&fixture, a.stream, STREAM_OVER);
     finish(&fixture, &a, &b);
-    source_clear(&a);
-    source_clear(&b);
-    fixture_clear(&fixture);
+    clear(&fixture, &a, &b);
 }
 
 /* The larger one is still far from its end when the smaller one comes near its own. */
@@ -210,9 +215,7 @@ static void test_live(void)
     wait_state(&fixture, b.stream, STREAM_OVER);
     g_assert_cmpint(g_atomic_int_get(&syncs), ==, 1);
     finish(&fixture, &a, &b);
-    source_clear(&a);
-    source_clear(&b);
-    fixture_clear(&fixture);
+    clear(&fixture, &a, &b);
 }
 
 /* Streams that do not stop have nobody to wait for, and nothing is synced for them. */
@@ -229,9 +232,7 @@ static void test_live_unstopped(void)
     wait_state(&fixture, b.stream, STREAM_OVER);
     g_assert_cmpint(g_atomic_int_get(&syncs), ==, 0);
     finish(&fixture, &a, &b);
-    source_clear(&a);
-    source_clear(&b);
-    fixture_clear(&fixture);
+    clear(&fixture, &a, &b);
 }
 
 /* What is left of a guest that stands still waits. */
@@ -254,9 +255,7 @@ static void test_live_held(void)
     wait_state(&fixture, stream, STREAM_OVER);
     wait_state(&fixture, b.stream, STREAM_OVER);
     finish(&fixture, &a, &b);
-    source_clear(&a);
-    source_clear(&b);
-    fixture_clear(&fixture);
+    clear(&fixture, &a, &b);
 }
 
 static void assert_broken(Fixture *fixture, int code)
@@ -324,9 +323,7 @@ static void test_cut(void)
     wait_state(&fixture, a.stream, STREAM_OVER);
     wait_state(&fixture, b.stream, STREAM_OVER);
     g_assert_null(collector_error(fixture.collector));
-    source_clear(&a);
-    source_clear(&b);
-    fixture_clear(&fixture);
+    clear(&fixture, &a, &b);
 }
 
 static void test_disks(void)
@@ -351,9 +348,7 @@ static void test_disks(void)
     g_autoptr(ImageReader) reader = image_reader_new(fixture.fd, FALSE, NULL, &error);
     g_assert_no_error(error);
     g_assert_cmpstr(image_reader_info(reader)->disks, ==, "snap-1\n");
-    source_clear(&a);
-    source_clear(&b);
-    fixture_clear(&fixture);
+    clear(&fixture, &a, &b);
 }
 
 int main(int argc, char **argv)

@@ -511,7 +511,7 @@ static GByteArray *pipe_load(int fd, int to)
     return load;
 }
 
-static void test_pipe(void)
+static void check_through_pipe(void (*check)(int fd, Stream **streams, guint n))
 {
     const guint32 seeds[] = {1, 2, 0, 1};
     g_autoptr(Stream) stream = g_byte_array_new();
@@ -522,29 +522,22 @@ static void test_pipe(void)
     g_assert_cmpint(pipe2(ends, O_CLOEXEC), ==, 0);
     g_autoptr(GByteArray) load = pipe_load(fd, ends[1]);
     GThread *thread = g_thread_new("feed", feed, load);
-    check_image(ends[0], &stream, 1);
+    check(ends[0], &stream, 1);
     g_thread_join(thread);
     close(ends[0]);
     close(fd);
+}
+
+static void test_pipe(void)
+{
+    check_through_pipe(check_image);
 }
 
 /* -- as it comes in -- */
 
 static void test_follow_pipe(void)
 {
-    const guint32 seeds[] = {1, 2, 0, 1};
-    g_autoptr(Stream) stream = g_byte_array_new();
-    int ends[2];
-
-    stream_guest(stream, 3, seeds, 4, 3);
-    int fd = pack_streams(&stream, 1, &(PackHow){0});
-    g_assert_cmpint(pipe2(ends, O_CLOEXEC), ==, 0);
-    g_autoptr(GByteArray) load = pipe_load(fd, ends[1]);
-    GThread *thread = g_thread_new("feed", feed, load);
-    check_follow(ends[0], &stream, 1);
-    g_thread_join(thread);
-    close(ends[0]);
-    close(fd);
+    check_through_pipe(check_follow);
 }
 
 /* A group that is being written by one thread and read by another. */
