@@ -90,6 +90,58 @@ static void add_edge(OperationNode *first, OperationNode *second, gpointer data)
     second->blockers++;
 }
 
+static void keep_first(GError **first, const char *member, const GError *error)
+{
+    if (*first != NULL)
+        return;
+    *first = g_error_copy(error);
+    if (member != NULL)
+        g_prefix_error(first, "%s: ", member);
+}
+
+/* Its turn will not come; nor will that of those behind it. */
+static void bar_one(Operation *operation, OperationNode *node)
+{
+    if (node->barred)
+        return;
+    node->barred = TRUE;
+    for (guint i = 0; i < node->unblocks->len; i++)
+        bar_one(operation, node_of(operation, g_array_index(node->unblocks, guint, i)));
+}
+
+/* It ended without that: those behind it will not have their turn. */
+static void bar(Operation *operation, const OperationNode *node)
+{
+    for (guint i = 0; i < node->unblocks->len; i++)
+        bar_one(operation, node_of(operation, g_array_index(node->unblocks, guint, i)));
+}
+
+static gboolean runs_in(const OperationNode *node, gboolean old)
+{
+    const MemberNode *member = node->member;
+    return member != NULL && member_runs(member) && !member->domain.paused &&
+           (member->domain.domid == node->domid) == old;
+}
+
+/*
+ * A reboot that a daemon before this one began has let @first run again, because the turn of
+ * @second, which it needs, was not to come: that would now be taken down under it.
+ */
+static void keep_below(OperationNode *first, OperationNode *second, gpointer data)
+{
+    Operation *operation = data;
+    if (!takes_part(operation, first) || !takes_part(operation, second) || !runs_in(first, FALSE) ||
+        !runs_in(second, TRUE))
+        return;
+    second->blockers++; /* for good */
+    bar_one(operation, second);
+    if (second->failure == NULL)
+        g_set_error(&second->failure, DOMGRP_ERROR, DOMGRP_ERROR_PARTLY,
+                    "%s, which needs it, was started again before it", first->shown.name);
+    second->shown.error = second->failure;
+    keep_first(&operation->cause, second->shown.name, second->failure);
+}
+
 /* Who is blocked by whom; going forward a step of the members' own waits. */
 static void build_graph(Operation *operation)
 {
@@ -103,6 +155,8 @@ static void build_graph(Operation *operation)
     }
     if (!free && (!forward || operation->undoing))
         visit_edges(operation, forward != operation->undoing, add_edge, operation);
+    if (operation->kind == OPERATION_REBOOT && operation->resumed)
+        visit_edges(operation, FALSE, keep_below, operation);
 }
 
 /* -- how far the members are built -- */
@@ -230,28 +284,7 @@ void operation_release(Operation *operation, OperationNode *node)
     }
 }
 
-/* It has ended without that: those behind it will not have their turn. */
-static void bar(Operation *operation, const OperationNode *node)
-{
-    for (guint i = 0; i < node->unblocks->len; i++) {
-        OperationNode *behind = node_of(operation, g_array_index(node->unblocks, guint, i));
-        if (behind->barred)
-            continue;
-        behind->barred = TRUE;
-        bar(operation, behind);
-    }
-}
-
 /* -- failure -- */
-
-static void keep_first(GError **first, const char *member, const GError *error)
-{
-    if (*first != NULL)
-        return;
-    *first = g_error_copy(error);
-    if (member != NULL)
-        g_prefix_error(first, "%s: ", member);
-}
 
 /* No further member is begun; those under way end before their next step if @stop. */
 static void halt(Operation *operation, gboolean stop)
