@@ -79,6 +79,12 @@ static StepResult fail_need(const Work *work, const MemberNode *need, const char
     return work->operation->kind == OPERATION_REBOOT ? STEP_FAILED : STEP_SKIPPED;
 }
 
+/* Its domain runs, and is not one that is only built. */
+static gboolean is_up(const MemberNode *need)
+{
+    return member_runs(need) && !member_is_half_there(need);
+}
+
 /* The operation's part in @need: DONE if it has none, or is through with it. */
 static StepResult check_turn(const Work *work, const MemberNode *need, GError **error)
 {
@@ -94,7 +100,7 @@ static StepResult check_turn(const Work *work, const MemberNode *need, GError **
     if (need->work != NULL || !(work->operation->halted || node->barred))
         return STEP_WATCH;
     /* Its turn will not come: it is as it was. */
-    return member_runs(need) ? STEP_DONE : fail_need(work, need, "was not tried", error);
+    return is_up(need) ? STEP_DONE : fail_need(work, need, "was not tried", error);
 }
 
 /* DONE: @need is there; WATCH: not yet. */
@@ -466,8 +472,9 @@ StepResult step_wait_asked(Work *work, GError **error)
     const HostDomain *domain = &work->member->domain;
     if (work->deadline == 0)
         work_set_deadline(work, (gint64)timeout_of(work) * G_USEC_PER_SEC);
-    return member_runs(work->member) && domain->asked && domain->domid == work->node->domid &&
-                   !work_late(work)
+    gboolean ours_to_await =
+        domain->domid == work->node->domid || domain->domid == work->member->asked_domid;
+    return member_runs(work->member) && domain->asked && ours_to_await && !work_late(work)
                ? STEP_WATCH
                : STEP_DONE;
 }
