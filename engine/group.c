@@ -97,6 +97,11 @@ gboolean member_runs(const MemberNode *member)
     return member_has_domain(member) && !member->domain.shutdown;
 }
 
+gboolean member_is_up(const MemberNode *member)
+{
+    return member_runs(member) && !member_is_half_there(member);
+}
+
 MemberNode *group_find_member(const Group *group, const char *name_or_uuid)
 {
     for (guint i = 0; i < group->members->len; i++) {

@@ -215,6 +215,7 @@ gboolean member_is_intended(const MemberNode *member);
 gboolean member_is_ending(const MemberNode *member);
 /* Its domain is one that was not let run yet, or is on its way out. */
 gboolean member_is_half_there(const MemberNode *member);
+gboolean member_is_up(const MemberNode *member); /* it runs, and was let run */
 const DomgrpMemberSettings *member_settings(const MemberNode *member); /* or NULL */
 /* Makes its members' needs what its settings say. FALSE: they name what is no member, or a circle
  */

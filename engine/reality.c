@@ -321,7 +321,7 @@ static void group_note_image(Group *group)
         return;
     for (guint i = 0; i < group->members->len; i++) {
         const MemberNode *member = group->members->pdata[i];
-        if (!member_runs(member) || member_is_half_there(member))
+        if (!member_is_up(member))
             continue;
         group_leave_image(group);
         group->doubt = TRUE;

@@ -99,21 +99,16 @@ static void keep_first(GError **first, const char *member, const GError *error)
         g_prefix_error(first, "%s: ", member);
 }
 
-/* Its turn will not come; nor will that of those behind it. */
-static void bar_one(Operation *operation, OperationNode *node)
-{
-    if (node->barred)
-        return;
-    node->barred = TRUE;
-    for (guint i = 0; i < node->unblocks->len; i++)
-        bar_one(operation, node_of(operation, g_array_index(node->unblocks, guint, i)));
-}
-
-/* It ended without that: those behind it will not have their turn. */
+/* Those behind it will not have their turn. */
 static void bar(Operation *operation, const OperationNode *node)
 {
-    for (guint i = 0; i < node->unblocks->len; i++)
-        bar_one(operation, node_of(operation, g_array_index(node->unblocks, guint, i)));
+    for (guint i = 0; i < node->unblocks->len; i++) {
+        OperationNode *behind = node_of(operation, g_array_index(node->unblocks, guint, i));
+        if (behind->barred)
+            continue;
+        behind->barred = TRUE;
+        bar(operation, behind);
+    }
 }
 
 static gboolean runs_in(const OperationNode *node, gboolean old)
@@ -134,7 +129,8 @@ static void keep_below(OperationNode *first, OperationNode *second, gpointer dat
         !runs_in(second, TRUE))
         return;
     second->blockers++; /* for good */
-    bar_one(operation, second);
+    second->barred = TRUE;
+    bar(operation, second);
     if (second->failure == NULL)
         g_set_error(&second->failure, DOMGRP_ERROR, DOMGRP_ERROR_PARTLY,
                     "%s, which needs it, was started again before it", first->shown.name);

@@ -23,7 +23,7 @@ StepResult step_begin(Work *work, GError **error)
 {
     MemberNode *member = work->member;
     work->domid = member->domain.domid;
-    work->runs = member_runs(member) && !member_is_half_there(member);
+    work->runs = member_is_up(member);
     if (!member_has_domain(member) || work->runs)
         return STEP_DONE;
     return step_destroy(work, error);
@@ -79,12 +79,6 @@ static StepResult fail_need(const Work *work, const MemberNode *need, const char
     return work->operation->kind == OPERATION_REBOOT ? STEP_FAILED : STEP_SKIPPED;
 }
 
-/* Its domain runs, and is not one that is only built. */
-static gboolean is_up(const MemberNode *need)
-{
-    return member_runs(need) && !member_is_half_there(need);
-}
-
 /* The operation's part in @need: DONE if it has none, or is through with it. */
 static StepResult check_turn(const Work *work, const MemberNode *need, GError **error)
 {
@@ -100,7 +94,7 @@ static StepResult check_turn(const Work *work, const MemberNode *need, GError **
     if (need->work != NULL || !(work->operation->halted || node->barred))
         return STEP_WATCH;
     /* Its turn will not come: it is as it was. */
-    return is_up(need) ? STEP_DONE : fail_need(work, need, "was not tried", error);
+    return member_is_up(need) ? STEP_DONE : fail_need(work, need, "was not tried", error);
 }
 
 /* DONE: @need is there; WATCH: not yet. */
