@@ -17,6 +17,7 @@
 #include "domgrp-map.h"
 #include "host.h"
 #include "journal.h"
+#include "links.h"
 
 G_BEGIN_DECLS
 
@@ -62,7 +63,10 @@ typedef struct Operation Operation;
     X(RESTORE, "restore") /* from a file */                                                        \
     X(SUSPEND, "suspend") /* likewise, into and out of the daemon's own storage */                 \
     X(RESUME, "resume")                                                                            \
-    X(CHECKPOINT, "checkpoint") /* into a file; the group runs on */
+    X(CHECKPOINT, "checkpoint") /* into a file; the group runs on */                               \
+    X(MIGRATE, "migrate")       /* to another host, which has it then */                           \
+    X(RECEIVE, "receive")       /* from another host; the members are built, and held */           \
+    X(ACTIVATE, "activate")     /* what was received is let run */
 
 /* What became of one member in one operation. */
 #define OUTCOMES(X)                                                                                \
@@ -121,6 +125,19 @@ typedef struct {
     const char *image_path; /* of that image if the group is suspended; NULL */
 } GroupInfo;
 
+/* A migration of a group that is open: docs/migration.md. */
+typedef struct {
+    const char *transaction; /* its UUID */
+    gboolean is_source;      /* of the two hosts, whether this is the one that it moves from */
+    const char *peer;        /* the other */
+    const char *state;       /* "PREPARED", of the table */
+    const char *meaning;     /* of that, half a sentence */
+    gint64 entered_us;       /* wall clock, since 1970, when the state was written; 0: never */
+    gboolean connected;
+    gboolean may_run; /* words that an operator may say of it now */
+    gboolean may_discard;
+} GroupMigration;
+
 typedef struct {
     char uuid[DOMGRP_UUID_TEXT];
     char name[DOMGRP_NAME_MAX + 1];
@@ -154,6 +171,9 @@ typedef struct {
     HostPause pause;          /* of PAUSE, once it is done */
     const char *image_path;   /* of what works on an image; NULL */
     HostImageProgress image;  /* likewise */
+    const char *peer;         /* the other host of a migration; NULL */
+    const char *verdict;      /* of a MIGRATE: what the other host said to it; NULL */
+    guint64 wire_bytes;       /* of a MIGRATE: that went over its connection */
     gint64 cut_us; /* of SAVE, SUSPEND, CHECKPOINT: from the first member's standing still to the
                     * last's; 0 until then */
 } OperationInfo;
@@ -182,6 +202,9 @@ Engine *engine_new(Host *host, Journal *journal, const EngineListener *listener,
 /* Stops no operation and no guest. No callback of the host may come afterwards. */
 void engine_free(Engine *engine);
 
+/* Connections to other daemons, borrowed; before the main loop first runs. Without them nothing is
+ * migrated. */
+void engine_set_links(Engine *engine, Links *links);
 /* How many members of one operation are worked on at once; at least 1. */
 void engine_set_parallel(Engine *engine, guint parallel);
 /* The folder of the images that SUSPEND writes, absolute; without one it is refused. */
@@ -193,6 +216,8 @@ Group *engine_group_lookup(Engine *engine, const char *name_or_uuid, GError **er
 /* Asks the host anew, so that memory and CPU time are of now. */
 gboolean engine_refresh(Engine *engine, GError **error);
 void group_get_info(const Group *group, GroupInfo *ret_info);
+/* FALSE if none is open. */
+gboolean group_get_migration(const Group *group, GroupMigration *ret_migration);
 
 /* The last operations, newest first, running ones included; bounded. Free the array only. */
 GPtrArray *engine_operations(Engine *engine);
@@ -235,13 +260,20 @@ typedef struct {
     gboolean fast;           /* little time rather than a small image */
     gboolean disks_reverted; /* RESTORE: the disks are as they were when the image was made */
     const DomgrpMap *map;    /* RESTORE: the names of a copy, borrowed for the call; NULL: none */
+
+    /* -- MIGRATE (live and fast, too) -- */
+    const char *peer;        /* the other host, as ssh knows it */
+    const char *command;     /* what makes the connection, for /bin/sh; NULL: ssh */
+    guint ready_s;           /* from the first suspend until the other host must be ready; 0: 10, or
+                              * 3600 if it is not live, for all memory is sent in that time */
+    gboolean without_groups; /* a hypervisor without groups will do */
 } EngineOptions;
 
 /* Defines a group and starts it; if anything fails, neither is left behind. */
 Operation *engine_create(Engine *engine, const EngineDefinition *definition,
                          const EngineOptions *options, GError **error);
-/* START, SHUTDOWN, REBOOT, DESTROY, DELETE, PAUSE, UNPAUSE, SAVE, SUSPEND, RESUME, CHECKPOINT.
- * @options may be NULL where no path is needed. */
+/* START, SHUTDOWN, REBOOT, DESTROY, DELETE, PAUSE, UNPAUSE, SAVE, SUSPEND, RESUME, CHECKPOINT,
+ * MIGRATE. @options may be NULL where neither path nor peer is needed. */
 Operation *engine_operate(Engine *engine, OperationKind kind, const char *group,
                           const EngineOptions *options, GError **error);
 /*
@@ -260,6 +292,24 @@ Operation *engine_join(Engine *engine, const char *group, const char *domain,
  * it is over, is being undone already, or cannot be cancelled any more.
  */
 gboolean engine_cancel(Engine *engine, const char *uuid, GError **error);
+
+/* -- migrations that are open -- */
+
+typedef enum {
+    ENGINE_WORD_NONE,         /* only ask for a connection, which may settle it */
+    ENGINE_WORD_RUN_HERE,     /* --run-here --peer-is-off */
+    ENGINE_WORD_DISCARD_HERE, /* --discard-here */
+} EngineWord;
+
+/* @error is NULL when the word was taken. */
+typedef void (*EngineSettled)(gpointer data, const GError *error);
+/*
+ * An operator's word about the migration of @group. @done is called once, later: for NONE when a
+ * connection was tried and what it led to has happened; with GROUP_STATE if the word is refused,
+ * or no migration is open. It is not called any more after engine_free().
+ */
+void engine_settle(Engine *engine, const char *group, EngineWord word, EngineSettled done,
+                   gpointer data);
 
 G_END_DECLS
 

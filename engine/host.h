@@ -132,7 +132,9 @@ typedef struct HostImage HostImage;
 /* How an image is written. */
 typedef struct {
     char uuid[DOMGRP_UUID_TEXT]; /* the image's own: whoever finds the file can tell which it is */
-    const char *path;            /* absolute; nothing is there before image_finish() */
+    const char *path;            /* absolute; nothing is there before image_finish(); NULL: none */
+    int fd; /* without a path: a pipe that another host reads as it is written; the host's own from
+               image_create() on, whatever becomes of that */
     const char *group_uuid;
     const char *group_name;
     const char *text; /* the group, in the engine's own words: what image_open() gives back */
@@ -275,22 +277,30 @@ typedef struct {
     void (*probe_cancel)(Host *host, guint handle);
 
     /*
-     * -- images, asynchronous. Writing one: image_create(), image_suspend() for each member,
-     * image_snapshot() if wanted, image_save() for each member, image_finish(), image_close().
-     * Any of them may fail; then domain_resume() for whatever stands still, and image_close() --
+     * -- images, asynchronous. Writing one: image_create(), image_copy() for each member if they
+     * are to run meanwhile, image_suspend() for each member, image_snapshot() if wanted,
+     * image_save() for each member, image_finish(), image_close(). Any of them may fail; then
+     * domain_resume() for whatever stands still, and image_close() --
      */
     /* Begins an image beside its path, under no name or one that says it is unfinished. FILE if
      * something is at the path, or it cannot be written there. */
     void (*image_create)(Host *host, const HostImageSpec *spec, HostImageOpened done,
                          gpointer data);
     /*
+     * Writes the memory of a member that runs, and what it changes meanwhile; done when that has
+     * come as far as it will with all members for which this was called. From then on it waits for
+     * image_suspend(), which must be called for the same members.
+     */
+    void (*image_copy)(Host *host, HostImage *image, guint32 domid, const char *uuid, HostDone done,
+                       gpointer data);
+    /*
      * Asks the guest of @domid to suspend and begins its stream; done when it stands still and none
-     * of its memory is in the image yet. @live: most of its memory is, sent while it ran, and it
-     * stands still for the rest. It fails when the guest has not suspended in time; such a guest
-     * may still do so later, and domains() shows it then (HOST_REASON_SUSPEND).
+     * of its memory is in the image yet. After image_copy() most of it is, and it stands still for
+     * the rest. It fails when the guest has not suspended in time; such a guest may still do so
+     * later, and domains() shows it then (HOST_REASON_SUSPEND).
      */
     void (*image_suspend)(Host *host, HostImage *image, guint32 domid, const char *uuid,
-                          gboolean live, HostDone done, gpointer data);
+                          HostDone done, gpointer data);
     /* Runs @command (/bin/sh -c) while the group stands still, with its names in the environment;
      * what it prints is kept in the image, at most 64 KiB. Fails as the command does. */
     void (*image_snapshot)(Host *host, HostImage *image, const char *command, HostDone done,
@@ -299,22 +309,29 @@ typedef struct {
     void (*image_save)(Host *host, HostImage *image, guint32 domid, const char *uuid, HostDone done,
                        gpointer data);
     /* Ends the file, syncs it, gives it its name and syncs that: when it is done, the image is
-     * there whatever happens next. After a failure nothing is under the name. */
+     * there whatever happens next. After a failure nothing is under the name. Without a path: all
+     * of it was given to the pipe, which is closed. */
     void (*image_finish)(Host *host, HostImage *image, HostDone done, gpointer data);
     /* Lets a suspended domain go on from where it stands. No error if it does not stand still. */
     void (*domain_resume)(Host *host, guint32 domid, const char *uuid, HostDone done,
                           gpointer data);
 
     /*
-     * -- Reading one: image_open(), image_restore() for each member, image_use() before the first
-     * is let run, image_close() --
+     * -- Reading one: image_open() or image_receive(), image_restore() for each member, image_use()
+     * before the first is let run of one that was opened, image_close() --
      */
     /* Opens the image at @path and checks all that it says of itself but the members' memory. */
     void (*image_open)(Host *host, const char *path, HostImageOpened done, gpointer data);
     /*
+     * The same with the image that comes in on the pipe @fd, which the host owns: done as soon as
+     * that has said what its @n_members members are. Their memory comes in turns: image_restore()
+     * must be called for all of them at once.
+     */
+    void (*image_receive)(Host *host, int fd, guint n_members, HostImageOpened done, gpointer data);
+    /*
      * Builds the member @member_uuid of the image, paused, as domain_create() builds one: with the
      * configuration @json and @record. Done when all of its memory was read and found as it was
-     * written; else no domain is left.
+     * written; else no domain is left. Of an image that comes in, too, before its end.
      */
     void (*image_restore)(Host *host, HostImage *image, const char *member_uuid, const char *json,
                           const HostRecord *record, HostCreated done, gpointer data);

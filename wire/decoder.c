@@ -23,8 +23,8 @@ struct WireDecoder {
     gsize data_left; /* of the data frame that passes through */
     char transaction[DOMGRP_UUID_TEXT];
     WireFrame frame;
-    char *texts[2];      /* of the frame */
-    WireMember *members; /* likewise */
+    char *texts[2];           /* of the frame */
+    MigrationMember *members; /* likewise */
 };
 
 static const char *const fault_names[] = {
@@ -188,9 +188,9 @@ static gboolean take_members(WireDecoder *decoder, Cursor *cursor, guint32 n)
 {
     if (n > WIRE_MEMBERS_MAX)
         return FALSE;
-    decoder->members = g_new0(WireMember, n);
+    decoder->members = g_new0(MigrationMember, n);
     for (guint i = 0; i < n; i++) {
-        WireMember *member = &decoder->members[i];
+        MigrationMember *member = &decoder->members[i];
         if (!take_uuid(cursor, member->uuid) || !take_memory(cursor, &member->memory_kib) ||
             !take_name(cursor, member->name))
             return FALSE;
@@ -200,7 +200,7 @@ static gboolean take_members(WireDecoder *decoder, Cursor *cursor, guint32 n)
 
 static gboolean take_offer(WireDecoder *decoder, Cursor *cursor)
 {
-    WireOffer *offer = &decoder->frame.said.offer;
+    MigrationOffer *offer = &decoder->frame.said.offer;
     guint32 flags, n;
     if (!take_u32(cursor, &flags) || (flags & ~LAYOUT_OFFER_FLAGS) != 0 ||
         !take_u32(cursor, &offer->image_version))
@@ -229,7 +229,7 @@ static gboolean take_offer(WireDecoder *decoder, Cursor *cursor)
 
 static gboolean take_accept(WireDecoder *decoder, Cursor *cursor)
 {
-    WireAccept *accept = &decoder->frame.said.accept;
+    MigrationAccept *accept = &decoder->frame.said.accept;
     guint32 flags;
     if (!take_u32(cursor, &flags) || (flags & ~LAYOUT_ACCEPT_HAS_GROUPS) != 0 ||
         !take_u32(cursor, &accept->image_version) || !take_memory(cursor, &accept->memory_free_kib))

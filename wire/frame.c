@@ -118,10 +118,10 @@ static void put_text(GByteArray *bytes, const char *text, gboolean last)
 
 /* -- messages -- */
 
-static gboolean put_members(GByteArray *bytes, const WireOffer *offer, GError **error)
+static gboolean put_members(GByteArray *bytes, const MigrationOffer *offer, GError **error)
 {
     for (guint i = 0; i < offer->n_members; i++) {
-        const WireMember *member = &offer->members[i];
+        const MigrationMember *member = &offer->members[i];
         if (!put_uuid(bytes, member->uuid, error) ||
             !put_memory(bytes, member->memory_kib, error) ||
             !put_name(bytes, "member", member->name, error))
@@ -144,7 +144,7 @@ static gboolean put_definition(GByteArray *bytes, const char *definition, GError
     return TRUE;
 }
 
-static gboolean put_offer(GByteArray *bytes, const WireOffer *offer, GError **error)
+static gboolean put_offer(GByteArray *bytes, const MigrationOffer *offer, GError **error)
 {
     if (offer->n_members > WIRE_MEMBERS_MAX) {
         g_set_error(error, DOMGRP_ERROR, DOMGRP_ERROR_VALUE,
@@ -165,7 +165,7 @@ static gboolean put_offer(GByteArray *bytes, const WireOffer *offer, GError **er
     return put_members(bytes, offer, error) && put_definition(bytes, offer->definition, error);
 }
 
-static gboolean put_accept(GByteArray *bytes, const WireAccept *accept, GError **error)
+static gboolean put_accept(GByteArray *bytes, const MigrationAccept *accept, GError **error)
 {
     put_u32(bytes, accept->has_groups ? LAYOUT_ACCEPT_HAS_GROUPS : 0);
     put_u32(bytes, accept->image_version);

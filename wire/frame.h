@@ -7,9 +7,7 @@
 #ifndef WIRE_FRAME_H
 #define WIRE_FRAME_H
 
-#include "domgrp-error.h"
-#include "domgrp-name.h"
-#include "migration.h"
+#include "links.h"
 
 G_BEGIN_DECLS
 
@@ -29,38 +27,6 @@ G_BEGIN_DECLS
     (DOMGRP_UUID_BYTES + 28u + DOMGRP_NAME_MAX + 1 + WIRE_TEXT_MAX + 2 +                           \
      WIRE_MEMBERS_MAX * (DOMGRP_UUID_BYTES + 8 + 1 + DOMGRP_NAME_MAX) + WIRE_DEFINITION_MAX)
 
-/* What the memory of one member takes. */
-typedef struct {
-    char uuid[DOMGRP_UUID_TEXT];
-    char name[DOMGRP_NAME_MAX + 1];
-    guint64 memory_kib; /* at most WIRE_MEMORY_MAX */
-} WireMember;
-
-/*
- * In texts for people (hosts, verdict, reason) whatever is not printable has been replaced, on
- * both sides; they are cut at WIRE_TEXT_MAX bytes.
- */
-typedef struct {
-    gboolean live;
-    gboolean dry_run;      /* say what you would say, and write nothing */
-    gboolean needs_groups; /* of the hypervisor */
-    guint32 image_version; /* of the stream that is to come */
-    char group_uuid[DOMGRP_UUID_TEXT];
-    char group_name[DOMGRP_NAME_MAX + 1];
-    const char *host;       /* "domgrp 0.1.0, Xen 4.17.5": for people */
-    const char *definition; /* the group in the engine's words; UTF-8 */
-    guint n_members;
-    const WireMember *members;
-} WireOffer;
-
-typedef struct {
-    gboolean has_groups;   /* the hypervisor knows groups */
-    guint32 image_version; /* the newest that it reads */
-    guint64 memory_free_kib;
-    const char *host;
-    const char *verdict; /* a sentence; may be "" */
-} WireAccept;
-
 typedef enum {
     WIRE_GREETING, /* once, before all else */
     WIRE_ALIVE,
@@ -79,13 +45,7 @@ typedef struct {
             gsize length;
             gsize left; /* bytes of the same frame still to come; 0 when encoded */
         } data;
-        struct {
-            MigrationMessage message;
-            char transaction[DOMGRP_UUID_TEXT];
-            WireOffer offer;    /* if it is OFFER */
-            WireAccept accept;  /* if it is ACCEPT */
-            const char *reason; /* if it is GONE: why; may be "" */
-        } said;
+        MigrationSaid said; /* memory_kib at most WIRE_MEMORY_MAX; texts at most WIRE_TEXT_MAX */
     };
 } WireFrame;
 

@@ -10,7 +10,7 @@
 #define TALK_TRANSACTION "3f1c9c5e-8f5b-4d5c-9d55-0d3f0a6f1c2e"
 #define TALK_GROUP "4f1c9c5e-8f5b-4d5c-9d55-0d3f0a6f1c2e"
 
-static const WireMember talk_members[] = {
+static const MigrationMember talk_members[] = {
     {"5f1c9c5e-8f5b-4d5c-9d55-0d3f0a6f1c2e", "db", 131072},
     {"6f1c9c5e-8f5b-4d5c-9d55-0d3f0a6f1c2e", "web", WIRE_MEMORY_MAX},
 };
@@ -32,21 +32,21 @@ static inline WireFrame talk_message(MigrationMessage message)
     WireFrame frame = {.kind = WIRE_MESSAGE,
                        .said = {.message = message, .transaction = TALK_TRANSACTION}};
     if (message == MIGRATION_MESSAGE_OFFER)
-        frame.said.offer = (WireOffer){.live = TRUE,
-                                       .needs_groups = TRUE,
-                                       .image_version = 1,
-                                       .group_uuid = TALK_GROUP,
-                                       .group_name = "shop",
-                                       .host = "domgrp 0.1.0, Xen 4.17.5",
-                                       .definition = "[group]\nname=shop\n",
-                                       .n_members = G_N_ELEMENTS(talk_members),
-                                       .members = talk_members};
+        frame.said.offer = (MigrationOffer){.live = TRUE,
+                                            .needs_groups = TRUE,
+                                            .image_version = 1,
+                                            .group_uuid = TALK_GROUP,
+                                            .group_name = "shop",
+                                            .host = "domgrp 0.1.0, Xen 4.17.5",
+                                            .definition = "[group]\nname=shop\n",
+                                            .n_members = G_N_ELEMENTS(talk_members),
+                                            .members = talk_members};
     if (message == MIGRATION_MESSAGE_ACCEPT)
-        frame.said.accept = (WireAccept){.has_groups = TRUE,
-                                         .image_version = 1,
-                                         .memory_free_kib = 4194304,
-                                         .host = "domgrp 0.1.0, Xen 4.20.0",
-                                         .verdict = "4 GiB of memory are free"};
+        frame.said.accept = (MigrationAccept){.has_groups = TRUE,
+                                              .image_version = 1,
+                                              .memory_free_kib = 4194304,
+                                              .host = "domgrp 0.1.0, Xen 4.20.0",
+                                              .verdict = "4 GiB of memory are free"};
     if (message == MIGRATION_MESSAGE_GONE)
         frame.said.reason = "there is no room for \"web\"";
     return frame;

@@ -121,7 +121,7 @@ static void test_values(void)
     gsize left = bytes->len;
     g_assert_cmpint(wire_decoder_next(decoder, &at, &left, &frame, NULL), ==, WIRE_GOT);
     g_assert_cmpint(wire_decoder_next(decoder, &at, &left, &frame, NULL), ==, WIRE_GOT);
-    const WireOffer *offer = &frame->said.offer;
+    const MigrationOffer *offer = &frame->said.offer;
     g_assert_cmpstr(frame->said.transaction, ==, TALK_TRANSACTION);
     g_assert_true(offer->live && !offer->dry_run && offer->needs_groups);
     g_assert_cmpstr(offer->group_uuid, ==, TALK_GROUP);
@@ -170,7 +170,7 @@ static void test_longest(void)
     g_autofree char *definition = g_strnfill(WIRE_DEFINITION_MAX, 'd');
     g_autofree char *text = g_strnfill(WIRE_TEXT_MAX, 't');
     g_autofree char *data = g_strnfill(WIRE_DATA_MAX, 'x');
-    g_autofree WireMember *members = g_new0(WireMember, WIRE_MEMBERS_MAX);
+    g_autofree MigrationMember *members = g_new0(MigrationMember, WIRE_MEMBERS_MAX);
     g_autoptr(GByteArray) bytes = g_byte_array_new();
     for (guint i = 0; i < WIRE_MEMBERS_MAX; i++) {
         members[i] = talk_members[1];
@@ -249,7 +249,7 @@ static void test_refused(void)
     g_autoptr(GByteArray) bytes = g_byte_array_new();
     g_autofree char *long_text = g_strnfill(WIRE_DEFINITION_MAX + 1, 'd');
     const char *const definitions[] = {"", "\xff", long_text};
-    WireMember member = talk_members[0];
+    MigrationMember member = talk_members[0];
     WireFrame offer = talk_message(MIGRATION_MESSAGE_OFFER);
     g_autoptr(GError) error = NULL;
     for (guint i = 0; i < G_N_ELEMENTS(definitions); i++) {
