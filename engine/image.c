@@ -304,13 +304,22 @@ StepResult image_step_forget(Work *work, GError **error)
 
 /* -- a member that stands still -- */
 
-StepResult step_suspend(Work *work, GError **error)
+/* Its memory, while it runs. */
+StepResult step_copy(Work *work, GError **error)
 {
     const Operation *operation = work->operation;
-    gboolean live = operation->options.live && operation->kind == OPERATION_CHECKPOINT;
+    if (!operation->options.live)
+        return STEP_DONE;
+    host_of(work)->ops->image_copy(host_of(work), operation->image, work->domid,
+                                   work->member->shown.uuid, work_done, work);
+    return STEP_CALL;
+}
+
+StepResult step_suspend(Work *work, GError **error)
+{
     work->node->suspended = TRUE;
-    host_of(work)->ops->image_suspend(host_of(work), operation->image, work->domid,
-                                      work->member->shown.uuid, live, work_done, work);
+    host_of(work)->ops->image_suspend(host_of(work), work->operation->image, work->domid,
+                                      work->member->shown.uuid, work_done, work);
     return STEP_CALL;
 }
 

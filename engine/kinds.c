@@ -292,6 +292,7 @@ static const Step steps_abandon[] = {{image_step_uncommit, NULL, AS_IT_IS},
                                      {image_step_close, NULL, AS_IT_IS},
                                      {image_step_abandon, NULL, AS_IT_IS},
                                      {0}};
+static const Step steps_copy[] = {{step_copy, "copying its memory", AS_IT_IS}, {0}};
 static const Step steps_suspend[] = {
     {step_suspend, "suspending", AS_IT_IS}, {step_stood, NULL, AS_IT_IS}, {0}};
 static const Step steps_snapshot[] = {
@@ -401,6 +402,7 @@ static const Phase phases_delete[] = {
     {DIRECTION_NONE, PHASE_CHECKS, steps_create_image, NULL},                                      \
     {DIRECTION_REVERSE, 0, steps_stand, steps_go_on},                                              \
     {DIRECTION_NONE, 0, steps_mark, steps_abandon},                                                \
+    {DIRECTION_REVERSE, PHASE_TOGETHER, steps_copy, NULL},                                         \
     {DIRECTION_REVERSE, PHASE_TOGETHER, steps_suspend, NULL},                                      \
     {DIRECTION_NONE, 0, steps_snapshot, NULL},                                                     \
     {DIRECTION_FORWARD, 0, steps_save, NULL},                                                      \

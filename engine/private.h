@@ -398,6 +398,7 @@ StepResult image_step_discard(Work *work, GError **error);
 StepResult image_step_forget(Work *work, GError **error);
 StepResult step_retrieve(Work *work, GError **error);
 StepResult step_retrieved(Work *work, GError **error);
+StepResult step_copy(Work *work, GError **error);
 StepResult step_suspend(Work *work, GError **error);
 StepResult step_stood(Work *work, GError **error);
 StepResult step_save(Work *work, GError **error);
