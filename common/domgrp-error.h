@@ -75,6 +75,7 @@ typedef enum {
     X(SNAPSHOT, "SNAPSHOT_FAILED", PARTLY, "a group's snapshot command failed")                    \
     X(PEER, "PEER_INVALID", REFUSED, "the other host breaks the migration protocol")               \
     X(PEER_VERSION, "PEER_VERSION", REFUSED, "the other host's domgrp is too old or too new")      \
+    X(REMOTE, "REMOTE_REFUSED", REFUSED, "the other host refuses, or has given up")                \
     X(LINK, "LINK_LOST", REFUSED, "there is no connection to the other host, or it ended")         \
     X(DAEMON, "DAEMON_UNREACHABLE", DAEMON, "domgrpd does not run or broke off")
 

@@ -208,8 +208,6 @@ StepResult create_define(Work *work, GError **error)
 {
     if (!group_store(work->group, error))
         return STEP_FAILED;
-    work->group->defined = TRUE;
-    if (work->engine->listener->group_added != NULL)
-        work->engine->listener->group_added(work->engine->listener_data, work->group);
+    group_define(work->group);
     return STEP_DONE;
 }

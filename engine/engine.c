@@ -59,6 +59,7 @@ Engine *engine_new(Host *host, Journal *journal, const EngineListener *listener,
     engine->strangers = g_hash_table_new(NULL, NULL);
     engine->operations = g_ptr_array_new_with_free_func((GDestroyNotify)operation_free);
     engine->works = g_ptr_array_new_with_free_func((GDestroyNotify)work_free);
+    engine->settlings = settlings_new();
     if (!engine_recover(engine, error)) {
         engine_free(engine);
         return NULL;
@@ -84,7 +85,12 @@ void engine_free(Engine *engine)
         return;
     if (engine->retry != 0)
         engine->host->ops->timer_cancel(engine->host, engine->retry);
+    if (engine->soon != 0)
+        engine->host->ops->timer_cancel(engine->host, engine->soon);
     engine->host->ops->watch(engine->host, NULL, NULL);
+    if (engine->links != NULL)
+        engine->links->ops->watch(engine->links, NULL, NULL);
+    g_ptr_array_unref(engine->settlings);
     g_ptr_array_unref(engine->works);
     free_unlisted_groups(engine);
     g_ptr_array_unref(engine->operations);
@@ -435,7 +441,9 @@ Operation *engine_operate(Engine *engine, OperationKind kind, const char *name,
     Group *group = engine_group_lookup(engine, name, error);
     if (group == NULL || !check_image(engine, kind, options, error) ||
         !reality_read(engine, FALSE, error) || !check_operate(group, kind, error) ||
-        !check_policy(kind, options, error))
+        !migration_admits(group, kind, error) || !check_policy(kind, options, error))
+        return NULL;
+    if (kind == OPERATION_MIGRATE && !migration_check_request(engine, group, options, error))
         return NULL;
 
     const Operation *ahead = operation_ahead(engine, group, NULL);
@@ -472,7 +480,9 @@ gboolean engine_cancel(Engine *engine, const char *uuid, GError **error)
     else if (operation->error != NULL ||
              (operation->cause != NULL && operation->policy == DOMGRP_POLICY_ROLLBACK))
         why = "is ending already";
-    else if (operation->committed)
+    else if (operation->committed && operation->kind == OPERATION_MIGRATE)
+        why = "is decided, the group is the other host's, and cannot be cancelled";
+    else if (operation->committed || operation->kind == OPERATION_ACTIVATE)
         why = kinds[operation->kind].writes ? "has written its image and cannot be cancelled"
                                             : "has let members run and cannot be cancelled";
     else if (!operation->queued && kinds[operation->kind].plan == NULL)
@@ -575,7 +585,9 @@ Operation *engine_join(Engine *engine, const char *name, const char *text,
         return NULL;
 
     Group *other = group_of_domain(engine, domain.uuid);
-    if (!check_join(group, other, &domain, text, error))
+    if (!check_join(group, other, &domain, text, error) ||
+        !migration_admits(group, OPERATION_JOIN, error) ||
+        (other != NULL && !migration_admits(other, OPERATION_JOIN, error)))
         return NULL;
     const Operation *ahead = operation_ahead(engine, group, other);
     if (ahead != NULL && !check_queue(engine, ahead, group, options, error))

@@ -36,6 +36,8 @@ typedef struct Operation Operation;
     X(PAUSED, "paused")       /* the group is paused */                                            \
     X(SUSPENDED, "suspended") /* its members' memory is in the daemon's storage */                 \
     X(FAILED, "failed")       /* its members failed too often: it waits for an operator */         \
+    X(IN_DOUBT, "in-doubt")   /* a migration is open, and the other host has to say more */        \
+    X(MOVED, "moved")         /* it is another host's, which has to hear that we know */           \
     X(DEFAULT, "default")     /* a default group, which has no state */
 
 #define MEMBER_STATES(X)                                                                           \
@@ -188,6 +190,9 @@ typedef struct {
     void (*operation_changed)(gpointer data, Operation *operation); /* new, progress, ended */
     /* What a member's own end made the daemon do has failed; may be NULL. */
     void (*member_failed)(gpointer data, Group *group, Member *member, const GError *error);
+    /* What a migration has to do has failed, and is tried again; or memory was lost; may be NULL.
+     */
+    void (*migration_failed)(gpointer data, Group *group, const GError *error);
 } EngineListener;
 
 /*

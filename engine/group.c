@@ -63,6 +63,7 @@ void group_free(Group *group)
     g_free(group->name);
     g_free(group->text);
     g_free(group->image_path);
+    migration_free(group->migration);
     g_free(group);
 }
 
@@ -178,6 +179,8 @@ GroupState group_state(const Group *group)
         meanwhile = operation->undoing ? kind->undoing : kind->during;
     if (meanwhile != GROUP_STATE_COUNT)
         return meanwhile;
+    if (operation == NULL && migration_group_state(group) != GROUP_STATE_COUNT)
+        return migration_group_state(group);
     if (group->paused)
         return GROUP_PAUSED;
     guint running = group_running(group);
@@ -243,12 +246,46 @@ void group_get_info(const Group *group, GroupInfo *ret_info)
     *ret_info = info;
 }
 
+void group_define(Group *group)
+{
+    const EngineListener *listener = group->engine->listener;
+    group->defined = TRUE;
+    if (listener->group_added != NULL)
+        listener->group_added(group->engine->listener_data, group);
+}
+
+/* -- in words -- */
+
+GKeyFile *group_to_keys(const Group *group)
+{
+    GKeyFile *keys = g_key_file_new();
+    g_autofree char *settings = domgrp_settings_to_text(group->settings);
+    g_key_file_set_string(keys, "group", "name", group->name);
+    g_key_file_set_string(keys, "group", "uuid", group->uuid);
+    g_key_file_set_string(keys, "group", "settings", settings);
+    if (group->text != NULL)
+        g_key_file_set_string(keys, "group", "text", group->text);
+    return keys;
+}
+
+gboolean group_from_keys(Group *group, GKeyFile *keys, GError **error)
+{
+    g_autofree char *said = g_key_file_get_string(keys, "group", "settings", error);
+    DomgrpSettings *settings = said != NULL ? domgrp_settings_from_text(said, error) : NULL;
+    if (settings == NULL)
+        return FALSE;
+    domgrp_settings_free(group->settings);
+    group->settings = settings;
+    g_free(group->text);
+    group->text = g_key_file_get_string(keys, "group", "text", NULL);
+    return TRUE;
+}
+
 /* -- in the journal -- */
 
-gboolean group_store(Group *group, GError **error)
+JournalGroup *group_to_journal(const Group *group)
 {
-    Engine *engine = group->engine;
-    g_autoptr(JournalGroup) record = journal_group_new();
+    JournalGroup *record = journal_group_new();
     memcpy(record->uuid, group->uuid, sizeof record->uuid);
     record->name = g_strdup(group->name);
     record->id = group->id;
@@ -259,7 +296,7 @@ gboolean group_store(Group *group, GError **error)
     memcpy(record->image_uuid, group->image_uuid, sizeof record->image_uuid);
     record->image_path = g_strdup(group->image_path);
     record->image_old = group->image_old;
-    memcpy(record->boot_id, engine->facts.boot_id, sizeof record->boot_id);
+    memcpy(record->boot_id, group->engine->facts.boot_id, sizeof record->boot_id);
 
     for (guint i = 0; i < group->members->len; i++) {
         const MemberNode *member = group->members->pdata[i];
@@ -272,6 +309,13 @@ gboolean group_store(Group *group, GError **error)
         kept->suspend_domid = member->suspend_domid;
         g_ptr_array_add(record->members, kept);
     }
+    return record;
+}
+
+gboolean group_store(Group *group, GError **error)
+{
+    Engine *engine = group->engine;
+    g_autoptr(JournalGroup) record = group_to_journal(group);
     group->doubt = !engine->journal->ops->group_put(engine->journal, record, error);
     return !group->doubt;
 }

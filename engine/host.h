@@ -35,6 +35,7 @@ typedef struct {
     guint64 memory_total_kib;
     guint64 memory_free_kib; /* free for new domains */
     gboolean has_groups;     /* the hypervisor knows groups */
+    guint32 image_version;   /* of images that are written, and the newest that is read */
     char version[64];        /* the hypervisor's, for people */
 } HostFacts;
 

@@ -104,19 +104,6 @@ StepResult step_retrieved(Work *work, GError **error)
 
 /* -- the image as a whole -- */
 
-/* The group in the words that restore.c reads. */
-static char *group_text(const Group *group)
-{
-    g_autoptr(GKeyFile) keys = g_key_file_new();
-    g_autofree char *settings = domgrp_settings_to_text(group->settings);
-    g_key_file_set_string(keys, "group", "name", group->name);
-    g_key_file_set_string(keys, "group", "uuid", group->uuid);
-    g_key_file_set_string(keys, "group", "settings", settings);
-    if (group->text != NULL)
-        g_key_file_set_string(keys, "group", "text", group->text);
-    return g_key_file_to_data(keys, NULL, NULL);
-}
-
 static void opened(gpointer data, HostImage *image, const HostImageInfo *info, const GError *error)
 {
     Work *work = data;
@@ -124,17 +111,17 @@ static void opened(gpointer data, HostImage *image, const HostImageInfo *info, c
     work_called(work, error);
 }
 
-StepResult image_step_create(Work *work, GError **error)
+StepResult image_create_on(Work *work, int fd)
 {
     Operation *operation = work->operation;
     const Group *group = work->group;
-    if (operation->options.dry_run)
-        return STEP_DONE;
-    g_autofree char *text = group_text(group);
+    g_autoptr(GKeyFile) keys = group_to_keys(group);
+    g_autofree char *text = g_key_file_to_data(keys, NULL, NULL);
     g_autofree const HostConfig **members = g_new(const HostConfig *, group->members->len);
     for (guint i = 0; i < group->members->len; i++)
         members[i] = ((MemberNode *)group->members->pdata[i])->node->config;
     HostImageSpec spec = {.path = operation->image_path,
+                          .fd = fd,
                           .group_uuid = group->uuid,
                           .group_name = group->name,
                           .text = text,
@@ -144,6 +131,11 @@ StepResult image_step_create(Work *work, GError **error)
     memcpy(spec.uuid, operation->image_uuid, sizeof spec.uuid);
     host_of(work)->ops->image_create(host_of(work), &spec, opened, work);
     return STEP_CALL;
+}
+
+StepResult image_step_create(Work *work, GError **error)
+{
+    return work->operation->options.dry_run ? STEP_DONE : image_create_on(work, -1);
 }
 
 /* From here on the next daemon knows whom it has to let go on. */
@@ -347,14 +339,20 @@ StepResult step_save(Work *work, GError **error)
     return STEP_CALL;
 }
 
+void operation_note_gone_on(const Operation *operation, OperationNode *node)
+{
+    Host *host = operation->engine->host;
+    if (node->still_since == 0 || node->gone_on)
+        return;
+    node->shown.still_us = host->ops->now(host) - node->still_since;
+    node->gone_on = TRUE;
+}
+
 /* It runs again, or is gone. */
 static void note_gone_on(const Work *work)
 {
-    OperationNode *node = work->node;
-    if (node == NULL || node->still_since == 0 || node->gone_on)
-        return;
-    node->shown.still_us = host_of(work)->ops->now(host_of(work)) - node->still_since;
-    node->gone_on = TRUE;
+    if (work->node != NULL)
+        operation_note_gone_on(work->operation, work->node);
 }
 
 /* Only the domain whose memory is in the image, and only as it was saved. */

@@ -297,6 +297,24 @@ static const Step steps_suspend[] = {
     {step_suspend, "suspending", AS_IT_IS}, {step_stood, NULL, AS_IT_IS}, {0}};
 static const Step steps_snapshot[] = {
     {image_step_snapshot, "running its snapshot command", AS_IT_IS}, {0}};
+static const Step steps_offer[] = {{migrate_offer, "asking the other host", AS_IT_IS}, {0}};
+static const Step steps_stream[] = {{migrate_stream, "beginning to send", AS_IT_IS}, {0}};
+static const Step steps_switch[] = {{migrate_switch, NULL, AS_IT_IS}, {0}};
+static const Step steps_sent[] = {{image_step_finish, "sending the rest", AS_IT_IS},
+                                  {image_step_close, NULL, AS_IT_IS},
+                                  {migrate_await, "waiting for the other host", AS_IT_IS},
+                                  {0}};
+static const Step steps_give_up[] = {{migrate_give_up, NULL, AS_IT_IS}, {0}};
+static const Step steps_accept[] = {
+    {create_check, NULL, AS_IT_IS}, {migrate_accept, NULL, AS_IT_IS}, {0}};
+static const Step steps_take[] = {{group_step_make, NULL, AS_IT_IS},
+                                  {group_step_publish, NULL, AS_IT_IS},
+                                  {migrate_open, "waiting for its members", AS_IT_IS},
+                                  {0}};
+static const Step steps_hold[] = {{restore_check_built, NULL, AS_IT_IS},
+                                  {migrate_hold, NULL, AS_IT_IS},
+                                  {migrate_prepared, "waiting for the end", AS_IT_IS},
+                                  {0}};
 static const Step steps_save[] = {{step_save, "saving", AS_IT_IS}, {0}};
 static const Step steps_finish[] = {{image_step_finish, "ending the image", AS_IT_IS},
                                     {image_step_close, NULL, AS_IT_IS},
@@ -428,6 +446,22 @@ static const Phase phases_checkpoint[] = {PHASES_SAVE,
 static const Phase phases_restore[] = {PHASES_RESTORE, {0}};
 static const Phase phases_resume[] = {
     PHASES_RESTORE, {DIRECTION_NONE, 0, steps_clear_place, NULL}, {0}};
+static const Phase phases_migrate[] = {{DIRECTION_FORWARD, PHASE_CHECKS, steps_retrieve, NULL},
+                                       {DIRECTION_NONE, PHASE_CHECKS, steps_offer, NULL},
+                                       {DIRECTION_NONE, 0, steps_stream, steps_give_up},
+                                       {DIRECTION_REVERSE, PHASE_TOGETHER, steps_copy, NULL},
+                                       {DIRECTION_NONE, 0, steps_switch, NULL},
+                                       {DIRECTION_REVERSE, PHASE_TOGETHER, steps_suspend, NULL},
+                                       {DIRECTION_FORWARD, 0, steps_save, NULL},
+                                       {DIRECTION_NONE, 0, steps_sent, NULL},
+                                       {0}};
+static const Phase phases_receive[] = {{DIRECTION_NONE, PHASE_CHECKS, steps_accept, NULL},
+                                       {DIRECTION_NONE, 0, steps_take, steps_give_up},
+                                       {DIRECTION_FORWARD, PHASE_TOGETHER, steps_restore, NULL},
+                                       {DIRECTION_NONE, 0, steps_hold, NULL},
+                                       {0}};
+static const Phase phases_activate[] = {
+    {DIRECTION_NONE, 0, steps_unpause, NULL}, {DIRECTION_FORWARD, 0, steps_let_run, NULL}, {0}};
 static const Phase phases_pause[] = {{DIRECTION_NONE, 0, steps_pause, steps_pause_undo}, {0}};
 static const Phase phases_unpause[] = {{DIRECTION_NONE, 0, steps_unpause, NULL}, {0}};
 static const Phase phases_join[] = {{DIRECTION_NONE, 0, steps_join, steps_join_undo}, {0}};
@@ -587,6 +621,34 @@ const Kind kinds[OPERATION_KIND_COUNT] = {
                               .selects = selects_all,
                               .writes = TRUE,
                               .phases = phases_checkpoint},
+    [OPERATION_MIGRATE] = {.name = "migrate",
+                           .plan = "copy, suspend, send, destroy",
+                           .policy = DOMGRP_POLICY_ROLLBACK,
+                           .during = GROUP_RUNNING,
+                           .undoing = GROUP_RUNNING,
+                           .allowed = may_save,
+                           .selects = selects_all,
+                           .writes = TRUE,
+                           .migrates = TRUE,
+                           .phases = phases_migrate},
+    [OPERATION_RECEIVE] = {.name = "receive",
+                           .plan = "build and hold",
+                           .policy = DOMGRP_POLICY_ROLLBACK,
+                           .during = GROUP_STARTING,
+                           .undoing = GROUP_STOPPING,
+                           .reads = TRUE,
+                           .migrates = TRUE,
+                           .phases = phases_receive},
+    [OPERATION_ACTIVATE] = {.name = "activate",
+                            .plan = "let run",
+                            .policy = DOMGRP_POLICY_CONTINUE,
+                            .during = GROUP_STARTING,
+                            .undoing = AS_THEY_ARE,
+                            .selects = selects_all,
+                            .makes_ready = TRUE,
+                            .reads = TRUE,
+                            .migrates = TRUE,
+                            .phases = phases_activate},
 };
 
 OperationKind operation_kind_lookup(const char *name)

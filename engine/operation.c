@@ -256,6 +256,7 @@ void operation_end(Operation *operation)
     if (!operation->queued)
         forget_intents(operation);
     operation_close_image(operation);
+    migration_operation_ended(operation);
     if (operation->progress_timer != 0)
         engine->host->ops->timer_cancel(engine->host, operation->progress_timer);
     operation->progress_timer = 0;
@@ -311,6 +312,9 @@ static void set_image(Operation *operation)
         operation->image_path = g_strdup(operation->options.path);
     }
     operation->options.path = NULL;
+    operation->peer = g_strdup(operation->options.peer);
+    operation->command = g_strdup(operation->options.command);
+    operation->options.peer = operation->options.command = NULL;
 }
 
 static void begin_now(gpointer data)
@@ -443,6 +447,8 @@ static gboolean admit(Operation *operation, GError **error)
                     kind->name);
         return FALSE;
     }
+    if (!migration_admits(operation->group, operation->kind, error))
+        return FALSE;
     if (operation->kind == OPERATION_JOIN)
         return engine_admit_join(operation, error);
     return kind->supersedes || kind->allowed == NULL || kind->allowed(operation->group, error);
@@ -653,6 +659,9 @@ void operation_free(Operation *operation)
     if (operation->progress_timer != 0)
         host->ops->timer_cancel(host, operation->progress_timer);
     g_free(operation->image_path);
+    g_free(operation->peer);
+    g_free(operation->command);
+    g_free(operation->verdict);
     host_image_info_free(operation->image_info);
     domgrp_map_free(operation->map);
     g_free(operation->group_name);
@@ -715,6 +724,9 @@ void operation_get_info(const Operation *operation, OperationInfo *ret_info)
         .image_path = operation->image_path,
         .image = operation_image_progress(operation),
         .cut_us = operation->last_still - operation->first_still,
+        .peer = operation->peer,
+        .verdict = operation->verdict,
+        .wire_bytes = operation->wire_bytes,
     };
     memcpy(info.uuid, operation->uuid, sizeof info.uuid);
     memcpy(info.group_uuid, operation->group_uuid, sizeof info.group_uuid);

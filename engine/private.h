@@ -17,6 +17,7 @@
  *   restore.c    the steps that read one
  *   join.c       the steps of a join
  *   migration.c, transaction.c   a group's migration: its table, and one side's driver; see there
+ *   migrate.c    what binds that to the group, its operations, the host and the connection
  *   work.c       runs a list of steps on one member or group; one event loop's turn
  *
  * Everything happens in a turn (engine_turn): a callback of the host notes
@@ -28,6 +29,7 @@
 
 #include "engine.h"
 #include "order.h"
+#include "transaction.h"
 
 #define ENGINE_MAX_GROUPS 4096
 #define ENGINE_MAX_MEMBERS 1024
@@ -43,6 +45,7 @@
 typedef struct MemberNode MemberNode;
 typedef struct OperationNode OperationNode;
 typedef struct Work Work;
+typedef struct Migration Migration;
 
 struct Engine {
     Host *host;
@@ -62,6 +65,9 @@ struct Engine {
     gboolean turning;      /* in engine_turn() */
     gboolean again;        /* something happened: turn once more */
     guint retry;           /* timer of engine_retry() */
+    guint soon;            /* timer of engine_soon() */
+    Links *links;          /* or NULL */
+    GPtrArray *settlings;  /* who waits for an operator's word to be taken */
     char *images;          /* the folder of SUSPEND's images, or NULL */
 };
 
@@ -91,7 +97,8 @@ struct Group {
     gboolean image_old;
     GPtrArray *members; /* of MemberNode, which it owns, in the order of the group file */
     Operation *operation;
-    GroupState told; /* the state that the listener heard last */
+    Migration *migration; /* that is open, or NULL */
+    GroupState told;      /* the state that the listener heard last */
 };
 
 struct MemberNode {
@@ -199,6 +206,8 @@ void engine_timeout(gpointer engine); /* a HostTimeout */
 void engine_changed(gpointer engine); /* a HostChanged */
 /* Something could not be done: has another turn a little later. */
 void engine_retry(Engine *engine);
+/* Has a turn as soon as whoever calls has returned. */
+void engine_soon(Engine *engine);
 
 /* -- groups (group.c) -- */
 
@@ -234,6 +243,13 @@ gboolean group_is_suspended(const Group *group); /* likewise, in our own storage
 /* Notes that a member runs, or is to, otherwise than from that image; not yet in the journal. */
 void group_leave_image(Group *group);
 
+/* It is listed from now on. */
+void group_define(Group *group);
+/* The group as it is in memory, for the journal; the caller's. */
+JournalGroup *group_to_journal(const Group *group);
+/* The group in the words that images and offers have, and back; the latter without its members. */
+GKeyFile *group_to_keys(const Group *group);
+gboolean group_from_keys(Group *group, GKeyFile *keys, GError **error);
 /* Writes the group to the journal as it is in memory. */
 gboolean group_store(Group *group, GError **error);
 gboolean member_store_owner(MemberNode *member, gboolean owned, guint32 domid, GError **error);
@@ -315,6 +331,7 @@ typedef struct {
     gboolean forgives;    /* an operator has seen that members failed */
     gboolean writes;      /* an image */
     gboolean reads;       /* an image */
+    gboolean migrates;    /* it works for a migration, which says what becomes of it */
     /* What a new daemon makes of one that was cut off: whether it was done. NULL: it does what
      * the policy says. */
     gboolean (*was_done)(const Group *group, const JournalOperation *record);
@@ -382,6 +399,8 @@ StepResult group_step_delete(Work *work, GError **error);
 StepResult group_step_forget(Work *work, GError **error);
 
 StepResult image_step_create(Work *work, GError **error);
+/* The same, through the pipe @fd, which it takes. */
+StepResult image_create_on(Work *work, int fd);
 StepResult image_step_mark(Work *work, GError **error);
 StepResult image_step_snapshot(Work *work, GError **error);
 StepResult image_step_finish(Work *work, GError **error);
@@ -491,6 +510,10 @@ struct Operation {
     gint64 progress_delay; /* until it is looked at again */
     gint64 first_still;    /* when the first member stood still, and ... */
     gint64 last_still;
+    char *peer;         /* of a migration: the other host, */
+    char *command;      /* and what makes the connection */
+    char *verdict;      /* what the other host said to an offer */
+    guint64 wire_bytes; /* that went over the connection */
     GError *left_error; /* what undoing could not do and went on without */
 };
 
@@ -581,6 +604,8 @@ HostImageProgress operation_image_progress(const Operation *operation);
 void operation_watch_image(Operation *operation);
 /* Closes it, if it is open, and keeps how far it had come. */
 void operation_close_image(Operation *operation);
+/* The member of @node has stood still, and does not any more. */
+void operation_note_gone_on(const Operation *operation, OperationNode *node);
 /* What makes a new group of @name and @uuid impossible. */
 gboolean engine_check_new(Engine *engine, const char *name, const char *uuid, guint n_members,
                           GError **error);
@@ -605,6 +630,35 @@ StepResult join_unpublish(Work *work, GError **error);
 StepResult join_republish(Work *work, GError **error);
 StepResult join_commit(Work *work, GError **error);
 StepResult join_pause(Work *work, GError **error);
+
+/* -- migrations (migrate.c) -- */
+
+void migration_free(Migration *migration);
+/* The group's members are the migration's to care for: nobody else does anything to them. */
+gboolean migration_keeps(const Group *group);
+/* IN_DOUBT or MOVED, or GROUP_STATE_COUNT for none of its own. */
+GroupState migration_group_state(const Group *group);
+/* Whether a migration that may be open lets @kind begin on @group. */
+gboolean migration_admits(const Group *group, OperationKind kind, GError **error);
+gboolean migration_check_request(const Engine *engine, const Group *group,
+                                 const EngineOptions *options, GError **error);
+void migration_operation_ended(Operation *operation);
+/* A turn's part of all that are open. */
+void migrations_run(Engine *engine);
+/* A new daemon: one that is in the journal; then all of them go on, when reality was read. */
+gboolean migration_load(Engine *engine, const JournalMigration *record, GError **error);
+void migrations_restart(Engine *engine);
+GPtrArray *settlings_new(void);
+
+StepResult migrate_offer(Work *work, GError **error);
+StepResult migrate_stream(Work *work, GError **error);
+StepResult migrate_switch(Work *work, GError **error);
+StepResult migrate_await(Work *work, GError **error);
+StepResult migrate_accept(Work *work, GError **error);
+StepResult migrate_open(Work *work, GError **error);
+StepResult migrate_hold(Work *work, GError **error);
+StepResult migrate_prepared(Work *work, GError **error);
+StepResult migrate_give_up(Work *work, GError **error);
 
 /* -- the beginning (recover.c) -- */
 

@@ -512,6 +512,8 @@ void reality_act(Engine *engine)
     gpointer group;
     g_hash_table_iter_init(&iter, engine->members);
     while (g_hash_table_iter_next(&iter, NULL, &member)) {
+        if (migration_keeps(((MemberNode *)member)->group))
+            continue;
         member_tidy(member);
         member_forget_suspend(member);
         if (!member_go_on(member))
@@ -519,6 +521,8 @@ void reality_act(Engine *engine)
     }
     g_hash_table_iter_init(&iter, engine->groups);
     while (g_hash_table_iter_next(&iter, NULL, &group)) {
+        if (migration_keeps(group))
+            continue;
         group_stop(group);
         group_tidy(group);
     }

@@ -329,9 +329,12 @@ static void settle_operation(const Recovery *recovery, const JournalOperation *r
         group->failed = TRUE; /* it is for that that it is shut down */
         group_store(group, NULL);
     }
+    gboolean same_boot = strcmp(record->boot_id, engine->facts.boot_id) == 0;
     if (record->ended_us != 0 || kind == OPERATION_KIND_COUNT)
         operation_new_ended(engine, record);
-    else if (record->boot_id[0] != '\0' && strcmp(record->boot_id, engine->facts.boot_id) != 0)
+    else if (kinds[kind].migrates) /* whose driver knows what is to be done */
+        operation_close(engine, record, same_boot ? interrupted(record, "") : lost(record));
+    else if (record->boot_id[0] != '\0' && !same_boot)
         close_lost(engine, record, kind, group);
     else if (!record->began && record->boot_id[0] != '\0')
         settle_queued(engine, record, group);
@@ -349,7 +352,7 @@ static void finish_member(const Recovery *recovery, MemberNode *member)
 {
     gboolean runs = member_runs(member) && !member->domain.paused;
     if (member_is_intended(member) && !runs && member->group->operation == NULL &&
-        open_operation(recovery, member->group->uuid) == NULL)
+        member->group->migration == NULL && open_operation(recovery, member->group->uuid) == NULL)
         member_restart(member);
 }
 
@@ -357,8 +360,8 @@ static void finish_member(const Recovery *recovery, MemberNode *member)
 static gboolean start_at_boot(Group *group, GError **error)
 {
     OperationRequest request = {.kind = OPERATION_START, .group = group, .by_itself = TRUE};
-    if (!group->boot_start)
-        return TRUE;
+    if (!group->boot_start || group->migration != NULL)
+        return TRUE; /* the end of a migration begins it, if the group is here then */
     const Operation *ahead = operation_ahead(group->engine, group, NULL);
     if ((ahead == NULL || ahead->kind != OPERATION_START) &&
         operation_new(group->engine, &request, error) == NULL)
@@ -389,21 +392,27 @@ gboolean engine_recover(Engine *engine, GError **error)
     Journal *journal = engine->journal;
     g_autoptr(GPtrArray) groups = NULL;
     g_autoptr(GPtrArray) operations = NULL;
+    g_autoptr(GPtrArray) migrations = NULL;
     engine->group0 = add_default(engine, DOMGRP_NAME_GROUP0, "00000000-0000-0000-0000-000000000000",
                                  DOMGRP_ID_GROUP0);
     engine->null = add_default(engine, DOMGRP_NAME_NULL, "ffffffff-ffff-ffff-ffff-ffffffffffff",
                                DOMGRP_ID_NULL);
     if (!host->ops->facts(host, &engine->facts, error) ||
         !journal->ops->load(journal, &groups, error) ||
-        !journal->ops->operations(journal, ENGINE_MAX_OPERATIONS, &operations, error))
+        !journal->ops->operations(journal, ENGINE_MAX_OPERATIONS, &operations, error) ||
+        !journal->ops->migrations(journal, &migrations, error))
         return FALSE;
 
     Recovery recovery = {engine, groups, operations};
     for (guint i = 0; i < groups->len; i++)
         if (!load_group(&recovery, groups->pdata[i], error))
             return FALSE;
+    for (guint i = 0; i < migrations->len; i++)
+        if (!migration_load(engine, migrations->pdata[i], error))
+            return FALSE;
     if (!reality_read(engine, TRUE, error) || !settle_groups(engine, error))
         return FALSE;
+    migrations_restart(engine);
 
     if (!finish(&recovery, error))
         return FALSE;

@@ -221,6 +221,8 @@ static StepResult check_known(Work *work, Group *group, GError **error)
         engine_fail_busy(ahead, error);
         return STEP_FAILED;
     }
+    if (!migration_admits(group, operation->kind, error))
+        return STEP_FAILED;
     if (operation->kind == OPERATION_RESTORE && !group_not_suspended(group, error))
         return STEP_FAILED;
     if (!group_may_restore(group, error) || !check_same_members(operation, group, error) ||
@@ -244,23 +246,14 @@ static gboolean fail_text(const Operation *operation, GError **error, const GErr
 /* Packed files have no group's text: a group of that name without any settings. */
 static gboolean read_text(Operation *operation, GError **error)
 {
-    Group *group = operation->group;
     const char *text = operation->image_info->text;
     g_autoptr(GKeyFile) keys = g_key_file_new();
     g_autoptr(GError) why = NULL;
     if (text == NULL || *text == '\0')
         return TRUE;
-    if (!g_key_file_load_from_data(keys, text, (gsize)-1, G_KEY_FILE_NONE, &why))
-        return fail_text(operation, error, why);
-    g_autofree char *said = g_key_file_get_string(keys, "group", "settings", &why);
-    DomgrpSettings *settings = said != NULL ? domgrp_settings_from_text(said, &why) : NULL;
-    if (settings == NULL)
-        return fail_text(operation, error, why);
-    domgrp_settings_free(group->settings);
-    group->settings = settings;
-    g_free(group->text);
-    group->text = g_key_file_get_string(keys, "group", "text", NULL);
-    return TRUE;
+    return (g_key_file_load_from_data(keys, text, (gsize)-1, G_KEY_FILE_NONE, &why) &&
+            group_from_keys(operation->group, keys, &why)) ||
+           fail_text(operation, error, why);
 }
 
 static void set_identity(Operation *operation, const char *uuid, const char *name)

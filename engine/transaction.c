@@ -118,13 +118,13 @@ static char *way_out(const Transaction *transaction, const MigrationRow *row)
 }
 
 /* @row: it is the guard that refuses; NULL: there is none. */
-static void set_refusal(const Transaction *transaction, MigrationEvent event,
-                        const MigrationRow *row, GError **error)
+static void refuse(const Transaction *transaction, const char *what, const MigrationRow *row,
+                   GError **error)
 {
     g_autofree char *out = way_out(transaction, row);
     g_set_error(error, DOMGRP_ERROR, DOMGRP_ERROR_GROUP_STATE,
-                "%s %s: its migration %s %s is %s (%s): %s", transaction->record->group_name,
-                wish(event), transaction->side == MIGRATION_SOURCE_SIDE ? "to" : "from",
+                "%s %s: its migration %s %s is %s (%s): %s", transaction->record->group_name, what,
+                transaction->side == MIGRATION_SOURCE_SIDE ? "to" : "from",
                 transaction->record->peer,
                 migration_state_name(transaction->side, transaction->state),
                 migration_state_meaning(transaction->side, transaction->state), out);
@@ -375,7 +375,7 @@ static void take(Transaction *transaction, Event *event)
     if (event->event == MIGRATION_EVENT_LINK_LOST && event->connection != 0)
         transaction->connection = 0;
     if (row == NULL || (row->guard == MIGRATION_ALONE && transaction->connection != 0)) {
-        set_refusal(transaction, event->event, row, &error);
+        refuse(transaction, wish(event->event), row, &error);
         if (row == NULL)
             take_without_row(transaction, event);
         event_end(event, error);
@@ -572,6 +572,11 @@ void transaction_free(Transaction *transaction)
 void transaction_set_ready_us(Transaction *transaction, gint64 us)
 {
     transaction->ready_us = us;
+}
+
+void transaction_refuse(const Transaction *transaction, const char *what, GError **error)
+{
+    refuse(transaction, what, NULL, error);
 }
 
 guint transaction_state(const Transaction *transaction)

@@ -102,6 +102,8 @@ void transaction_acted(Transaction *transaction, const GError *error);
 /* An operator asks: a connection is tried at once, if one is wanted. */
 void transaction_try(Transaction *transaction);
 
+/* What is refused for the state that it is in: "shop @what: its migration to h2 is ...". */
+void transaction_refuse(const Transaction *transaction, const char *what, GError **error);
 guint transaction_state(const Transaction *transaction);
 gboolean transaction_is_connected(const Transaction *transaction);
 /* A row is being done, or is to be when the journal can be written. */

@@ -188,6 +188,20 @@ void engine_retry(Engine *engine)
             engine->host->ops->timer_add(engine->host, RETRY_US, engine_timeout, engine);
 }
 
+static void engine_is_soon(gpointer data)
+{
+    Engine *engine = data;
+    engine->soon = 0;
+    engine_turn(engine);
+}
+
+void engine_soon(Engine *engine)
+{
+    engine->again = TRUE;
+    if (engine->soon == 0)
+        engine->soon = engine->host->ops->timer_add(engine->host, 0, engine_is_soon, engine);
+}
+
 static void publisher_ended(Work *work)
 {
     work->group->publisher = NULL;
@@ -273,6 +287,7 @@ void engine_turn(Engine *engine)
         run_works(engine);
         reap_works(engine);
         feed_operations(engine);
+        migrations_run(engine);
         reality_act(engine);
         publish_groups(engine);
     }
