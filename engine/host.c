@@ -2,6 +2,8 @@
 /* What every host shares: configurations and the names of reasons. */
 #include "host.h"
 
+#include <string.h>
+
 void host_config_free(HostConfig *config)
 {
     if (config == NULL)
@@ -38,4 +40,14 @@ const char *host_reason_name(HostReason reason)
         [HOST_REASON_WATCHDOG] = "watchdog", [HOST_REASON_SOFT_RESET] = "soft reset",
     };
     return reason < G_N_ELEMENTS(names) ? names[reason] : "unknown";
+}
+
+const HostConfig *host_image_info_find(const HostImageInfo *info, const char *uuid)
+{
+    for (guint i = 0; i < info->members->len; i++) {
+        const HostConfig *config = info->members->pdata[i];
+        if (strcmp(config->uuid, uuid) == 0)
+            return config;
+    }
+    return NULL;
 }

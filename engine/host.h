@@ -156,6 +156,8 @@ typedef struct {
 } HostImageInfo;
 
 void host_image_info_free(HostImageInfo *info);
+/* The member with that UUID, or NULL; borrowed. */
+const HostConfig *host_image_info_find(const HostImageInfo *info, const char *uuid);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(HostImageInfo, host_image_info_free)
 
 /* How far an image has come; all of it grows only. */

@@ -19,8 +19,9 @@
 #include <unistd.h>
 
 #define SETTLE_US (5 * G_USEC_PER_SEC) /* for a connection to settle what is open */
-#define READY_SECONDS_STILL 3600 /* for READY, when all memory is sent while members stand still   \
-                                  */
+#define READY_SECONDS_STILL                                                                        \
+    3600 /* for READY, when all memory is sent while members stand still                           \
+          */
 
 struct Migration {
     Engine *engine;
@@ -427,13 +428,14 @@ static char *host_text(const Engine *engine)
                            engine->facts.version);
 }
 
-/* The group as an image has it, and what its members are. */
+/* The group as an image has it, and its members as they are defined: what starts them next. */
 static char *definition_text(const Operation *operation)
 {
     g_autoptr(GKeyFile) keys = group_to_keys(operation->group);
     for (guint i = 0; i < operation->members->len; i++) {
         g_autofree char *section = g_strdup_printf("member %u", i);
-        g_key_file_set_string(keys, section, "json", node_of(operation, i)->config->json);
+        g_key_file_set_string(keys, section, "json",
+                              node_of(operation, i)->member->shown.config->json);
     }
     return g_key_file_to_data(keys, NULL, NULL);
 }
@@ -895,12 +897,12 @@ static void opened(gpointer data, HostImage *image, const HostImageInfo *info, c
     g_autoptr(GError) other = NULL;
     operation->image = image;
     for (guint i = 0; image != NULL && i < operation->members->len; i++) {
-        const OperationNode *node = node_of(operation, i);
-        gboolean found = FALSE;
-        for (guint k = 0; k < info->members->len; k++)
-            found = found ||
-                    strcmp(((HostConfig *)info->members->pdata[k])->uuid, node->shown.uuid) == 0;
-        if (!found && other == NULL)
+        OperationNode *node = node_of(operation, i);
+        const HostConfig *config = host_image_info_find(info, node->shown.uuid);
+        if (config != NULL) { /* what its memory belongs to: devices may have come and gone */
+            host_config_free(node->config);
+            node->config = host_config_copy(config);
+        } else if (other == NULL)
             other = g_error_new(DOMGRP_ERROR, DOMGRP_ERROR_PEER,
                                 "the image that comes in has no %s", node->shown.name);
     }
@@ -1343,6 +1345,8 @@ static void end_migration(Migration *migration)
     if (working || (gone && group->operation != NULL))
         return;
     drop(migration);
+    if (gone && group->in_hypervisor)
+        group_unmake(group, NULL);
     if (gone)
         engine_remove_group(group);
     else

@@ -110,22 +110,13 @@ static gboolean fail_used(const Operation *operation, const char *what, GError *
     return FALSE;
 }
 
-static const HostConfig *find_config(const HostImageInfo *info, const char *uuid)
-{
-    for (guint i = 0; i < info->members->len; i++) {
-        const HostConfig *config = info->members->pdata[i];
-        if (strcmp(config->uuid, uuid) == 0)
-            return config;
-    }
-    return NULL;
-}
-
 static gboolean check_same_members(const Operation *operation, const Group *group, GError **error)
 {
     const HostImageInfo *info = operation->image_info;
     gboolean same = info->members->len == group->members->len;
     for (guint i = 0; i < group->members->len; i++)
-        same = same && find_config(info, ((Member *)group->members->pdata[i])->uuid) != NULL;
+        same =
+            same && host_image_info_find(info, ((Member *)group->members->pdata[i])->uuid) != NULL;
     if (same)
         return TRUE;
     g_set_error(error, DOMGRP_ERROR, DOMGRP_ERROR_GROUP_STATE,
@@ -183,7 +174,8 @@ static void take_members(Operation *operation, Group *group)
             member->node != NULL ? member->node : operation_add_member(operation, member);
         memcpy(node->saved_uuid, node->shown.uuid, sizeof node->saved_uuid);
         host_config_free(node->config);
-        node->config = host_config_copy(find_config(operation->image_info, node->shown.uuid));
+        node->config =
+            host_config_copy(host_image_info_find(operation->image_info, node->shown.uuid));
     }
     operation_plan(operation);
 }
