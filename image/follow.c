@@ -203,6 +203,7 @@ ImageReader *image_reader_follow(int fd, const char *spool, const ImageFollow *f
 
     if (!input_follow(&reader->input, fd, spool, error))
         return NULL;
+    domgrp_uuid_text(reader->input.front.uuid, reader->info->uuid);
     cache_init(&reader->cache, &reader->input);
     follower.members = g_ptr_array_new_with_free_func(member_free);
     gboolean good = run(&follower, fd, error);

@@ -84,7 +84,7 @@ typedef struct {
     const char *text; /* may be NULL */
     ImageEffort effort;
     gboolean followed; /* somebody reads it as it is written: no member's stream is held back for
-                        * longer than a batch of pages */
+                        * longer than a batch of pages, and a configuration not at all */
 } ImageSpec;
 
 /* Begins an image on @fd, which it borrows. */
@@ -148,7 +148,8 @@ gboolean image_reader_verify(ImageReader *reader, GCancellable *cancellable, GAr
  * reading with @error.
  */
 typedef struct {
-    /* A member begins; the group and the members so far are in @info, but no text of DISKS. */
+    /* A member begins; the group and the members' UUIDs and names so far are in @info, but no text
+     * of DISKS. */
     gboolean (*member)(gpointer data, guint member, const ImageInfo *info, GError **error);
     /* The next part of its stream. */
     gboolean (*bytes)(gpointer data, guint member, const void *bytes, gsize length, GError **error);

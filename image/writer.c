@@ -37,6 +37,7 @@ struct ImageWriter {
     GByteArray *stored;  /* of the piece that goes out */
     guint64 taken;       /* bytes; atomic, since others look */
     guint64 piece_bytes; /* of a stream, that a piece stands for before it goes out */
+    gboolean followed;
     gboolean failed;
     gboolean finished;
     int fd;
@@ -100,6 +101,7 @@ static ImageWriter *writer_new(int fd, OutputWrite write, gpointer data, const I
     g_autoptr(ImageWriter) writer = g_new0(ImageWriter, 1);
 
     writer->fd = fd;
+    writer->followed = spec->followed;
     writer->piece_bytes = spec->followed ? BATCH_PAGES * FORMAT_PAGE : FORMAT_PIECE_MAX / 2;
     writer->members = g_ptr_array_new_with_free_func(member_free);
     writer->stored = g_byte_array_new();
@@ -333,14 +335,16 @@ gboolean image_writer_member(ImageWriter *writer, const char *uuid, const char *
 
     if (!check_member(writer, uuid, name, json, binary, error))
         return FALSE;
-    g_ptr_array_add(writer->members, member_new(number, writer->output.seed));
+    Member *open = member_new(number, writer->output.seed);
+    g_ptr_array_add(writer->members, open);
     g_autoptr(GByteArray) bytes = payload_member(binary, name);
     if (!settle(writer, output_block(&writer->output, BLOCK_MEMBER, number, 0, 0, bytes->data,
                                      bytes->len, error)))
         return FALSE;
     if (json != NULL) {
         g_autoptr(GByteArray) front = xl_make(json);
-        if (!image_writer_write(writer, number, front->data, front->len, error))
+        if (!image_writer_write(writer, number, front->data, front->len, error) ||
+            (writer->followed && !settle(writer, flush_piece(writer, open, error))))
             return FALSE;
     }
     *ret_member = number;

@@ -648,6 +648,53 @@ static void test_follow_early(void)
     close(ends[0]);
 }
 
+static gboolean note_uuid(gpointer data, guint member, const ImageInfo *info, GError **error)
+{
+    g_assert_cmpstr(info->uuid, ==, "3f1c9c5e-8f5b-4d5c-9d55-0d3f0a6f1c2f");
+    return TRUE;
+}
+
+static gboolean note_front(gpointer data, guint member, const void *bytes, gsize length,
+                           GError **error)
+{
+    char **fronts = data;
+    g_autofree char *json = NULL;
+    gsize front;
+
+    g_assert_null(fronts[member]);
+    g_assert_true(image_xl_front(bytes, length, &front, &json));
+    g_assert_cmpuint(front, ==, length);
+    fronts[member] = g_steal_pointer(&json);
+    return TRUE;
+}
+
+/* What all members are has come before anything of their memory is written. */
+static void test_follow_fronts(void)
+{
+    static const ImageFollow follow = {note_uuid, note_front, NULL};
+    ImageSpec spec = {.uuid = "3f1c9c5e-8f5b-4d5c-9d55-0d3f0a6f1c2f",
+                      .group_name = "shop",
+                      .text = "",
+                      .followed = TRUE};
+    g_auto(GStrv) fronts = g_new0(char *, 3);
+    g_autoptr(GError) error = NULL;
+    guint member;
+    int ends[2];
+
+    g_assert_cmpint(pipe2(ends, O_CLOEXEC), ==, 0);
+    g_autoptr(ImageWriter) writer = image_writer_new(ends[1], &spec, NULL);
+    g_assert_true(image_writer_member(writer, "3f1c9c5e-8f5b-4d5c-9d55-0d3f0a6f1c2d", "a",
+                                      "{\"a\": 1}", &member, NULL));
+    g_assert_true(image_writer_member(writer, "3f1c9c5e-8f5b-4d5c-9d55-0d3f0a6f1c2e", "b",
+                                      "{\"b\": 1}", &member, NULL));
+    close(ends[1]);
+    g_assert_null(image_reader_follow(ends[0], NULL, &follow, fronts, NULL, &error));
+    g_assert_error(error, DOMGRP_ERROR, DOMGRP_ERROR_IMAGE);
+    g_assert_cmpstr(fronts[0], ==, "{\"a\": 1}");
+    g_assert_cmpstr(fronts[1], ==, "{\"b\": 1}");
+    close(ends[0]);
+}
+
 static gboolean refuse_bytes(gpointer data, guint member, const void *bytes, gsize length,
                              GError **error)
 {
@@ -832,6 +879,7 @@ int main(int argc, char **argv)
     g_test_add_func("/image/follow/pipe", test_follow_pipe);
     g_test_add_func("/image/follow/growing", test_follow_growing);
     g_test_add_func("/image/follow/early", test_follow_early);
+    g_test_add_func("/image/follow/fronts", test_follow_fronts);
     g_test_add_func("/image/follow/stopped", test_follow_stopped);
     g_test_add_func("/image/file/side-by-side", test_side_by_side);
     g_test_add_func("/image/file/mark", test_mark);
