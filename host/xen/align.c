@@ -40,8 +40,9 @@ struct Align {
     GPtrArray *members; /* of Member */
     gboolean decided;   /* to stop: that is final */
     gboolean gathered;  /* all have sent all memory once */
-    gboolean held;      /* what on_gathered is for is not done yet */
-    void (*on_gathered)(gpointer data);
+    gboolean held;      /* what that event is for is not done yet */
+    gboolean ready;     /* no more rounds are sent */
+    const AlignEvents *events;
     gpointer data;
     gboolean closing; /* no more rounds */
     GSource *timer;
@@ -108,8 +109,8 @@ static void align_timer(Align *align, guint ms)
     g_source_attach(align->timer, align->server->context);
 }
 
-/* Whether all who are waited for wait, and how many of them want a round. */
-static gboolean align_gathered(const Align *align, guint *ret_wanting)
+/* Whether none is waited for, how many wait, and how many of these want a round. */
+static gboolean align_gathered(const Align *align, guint *ret_waiting, guint *ret_wanting)
 {
     guint waiting = 0, wanting = 0;
     for (guint i = 0; i < align->members->len; i++) {
@@ -119,41 +120,54 @@ static gboolean align_gathered(const Align *align, guint *ret_wanting)
         waiting += member->state == WAITING;
         wanting += member->state == WAITING && member_wants_round(align, member);
     }
+    *ret_waiting = waiting;
     *ret_wanting = wanting;
-    return waiting > 0;
+    return TRUE;
 }
 
 static void align_gather(Align *align)
 {
     align->gathered = TRUE;
-    align->held = align->on_gathered != NULL;
+    align->held = align->events->gathered != NULL;
     if (align->held)
-        align->on_gathered(align->data);
+        align->events->gathered(align->data);
     else
         align_timer(align, align->limits.converge_ms);
 }
 
+static void align_round(Align *align)
+{
+    for (guint i = 0; i < align->members->len; i++) {
+        Member *member = align->members->pdata[i];
+        if (member->state == WAITING && member_wants_round(align, member))
+            member_answer(member, ALIGN_ROUND);
+    }
+}
+
+static void align_be_ready(Align *align, gboolean any)
+{
+    g_debug("all are ready");
+    align->ready = TRUE;
+    source_drop(&align->timer);
+    if (align->events->ready != NULL)
+        align->events->ready(align->data);
+    else if (any)
+        align_stop(align);
+}
+
 static void align_decide(Align *align)
 {
-    guint wanting;
-    if (align->decided || !align_gathered(align, &wanting))
+    guint waiting, wanting;
+    if (align->ready || align->decided || !align_gathered(align, &waiting, &wanting))
         return;
-    if (!align->gathered)
+    if (!align->gathered && waiting > 0)
         align_gather(align);
     if (align->held)
         return;
-    if (wanting == 0) {
-        g_debug("all stop");
-        align->decided = TRUE;
-        source_drop(&align->timer);
-    }
-    for (guint i = 0; i < align->members->len; i++) {
-        Member *member = align->members->pdata[i];
-        if (member->state == WAITING && wanting == 0)
-            member_answer(member, ALIGN_STOP);
-        else if (member->state == WAITING && member_wants_round(align, member))
-            member_answer(member, ALIGN_ROUND);
-    }
+    if (wanting > 0)
+        align_round(align);
+    else
+        align_be_ready(align, waiting > 0);
 }
 
 static void member_expire(Member *member)
@@ -374,13 +388,15 @@ void align_server_free(AlignServer *server)
 
 /* -- a group -- */
 
-Align *align_new(AlignServer *server, const AlignLimits *limits, void (*gathered)(gpointer data),
+static const AlignEvents no_events;
+
+Align *align_new(AlignServer *server, const AlignLimits *limits, const AlignEvents *events,
                  gpointer data)
 {
     Align *align = g_new0(Align, 1);
     align->server = server;
     align->limits = *limits;
-    align->on_gathered = gathered;
+    align->events = events != NULL ? events : &no_events;
     align->data = data;
     align->members = g_ptr_array_new_with_free_func(g_free);
     g_ptr_array_add(server->aligns, align);
@@ -393,6 +409,7 @@ void align_add(Align *align, guint32 domid)
     g_return_if_fail(!align->decided);
     *member = (Member){.domid = domid, .before = G_MAXUINT64};
     g_ptr_array_add(align->members, member);
+    align->ready = FALSE;
     align_timer(align, align->limits.come_ms);
 }
 
@@ -403,6 +420,23 @@ void align_proceed(Align *align)
     align->held = FALSE;
     align_timer(align, align->limits.converge_ms);
     align_decide(align);
+}
+
+gboolean align_ready(const Align *align)
+{
+    return align->ready;
+}
+
+void align_stop(Align *align)
+{
+    g_debug("all stop");
+    align->decided = TRUE;
+    source_drop(&align->timer);
+    for (guint i = 0; i < align->members->len; i++) {
+        Member *member = align->members->pdata[i];
+        if (member->state == WAITING)
+            member_answer(member, ALIGN_STOP);
+    }
 }
 
 gboolean align_decided(const Align *align)

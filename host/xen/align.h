@@ -4,7 +4,7 @@
  * helper process send each guest's memory, and that decides when its guest
  * stops. Ours (save-helper/) asks here: a round is sent when all have sent
  * theirs, and when none has much left, or would have less after another round,
- * all stop.
+ * all are ready, and stop when the caller says so.
  *
  * All of it on the thread of the context. Only processes that this one has
  * started are heard; each may join once, as a domain that is waited for.
@@ -34,11 +34,17 @@ AlignServer *align_server_new(GMainContext *context, const char *path, GError **
 /* No Align may be left. */
 void align_server_free(AlignServer *server);
 
-/*
- * One with nobody in it. @gathered, if not NULL, is called once, when all have sent all memory
- * once; they wait then until align_proceed().
- */
-Align *align_new(AlignServer *server, const AlignLimits *limits, void (*gathered)(gpointer data),
+/* What a group's helpers have come to; either may be NULL, and neither may free the Align. */
+typedef struct {
+    /* Once: all have sent all memory once. They wait then until align_proceed(). */
+    void (*gathered)(gpointer data);
+    /* All are ready, or none is left that waits. They wait then until align_stop(); without it they
+     * are told to stop. Again when that is so of one more that was added. */
+    void (*ready)(gpointer data);
+} AlignEvents;
+
+/* One with nobody in it; @events is borrowed, NULL: none. */
+Align *align_new(AlignServer *server, const AlignLimits *limits, const AlignEvents *events,
                  gpointer data);
 /*
  * A libxl_domain_suspend() of @domid begins, live: from now on the helpers of all who were added
@@ -47,6 +53,10 @@ Align *align_new(AlignServer *server, const AlignLimits *limits, void (*gathered
 void align_add(Align *align, guint32 domid);
 /* What @gathered was to do is done. */
 void align_proceed(Align *align);
+/* Whether all are ready: none sends more before it is to stop. */
+gboolean align_ready(const Align *align);
+/* They are to stop, all of them; that is final. */
+void align_stop(Align *align);
 /* Whether they were told to stop. */
 gboolean align_decided(const Align *align);
 /* Its save has ended, or does not begin: @domid is not waited for any more. */

@@ -30,9 +30,10 @@ struct CollectorStream {
     int fd;
     StreamState state;
     gboolean whole;
-    gboolean released; /* a live one: it goes on to its end */
+    gboolean gathered; /* a live one: it has stopped, as all others have */
+    gboolean released; /* and goes on to its end */
     guint64 bytes;     /* read so far */
-    guint64 stop_at;   /* where a live one stops until all are there */
+    guint64 stop_at;   /* where a live one stops until it is released */
 };
 
 struct Collector {
@@ -55,7 +56,7 @@ struct Collector {
 
 static gboolean is_short(const CollectorStream *stream)
 {
-    return stream->state == STREAM_LIVE && stream->bytes < stream->stop_at;
+    return stream->state == STREAM_LIVE && !stream->released && stream->bytes < stream->stop_at;
 }
 
 static gboolean is_readable(Collector *collector, const CollectorStream *stream)
@@ -72,17 +73,20 @@ static gboolean is_readable(Collector *collector, const CollectorStream *stream)
     }
 }
 
-/* TRUE if live streams were let go to their ends. */
-static gboolean release(Collector *collector)
+static gboolean has_stopped(const CollectorStream *stream)
+{
+    return stream->state == STREAM_LIVE && !stream->released && !is_short(stream);
+}
+
+/* Whether all live streams that stop are there now, and were not before. */
+static gboolean have_gathered(const Collector *collector)
 {
     gboolean any = FALSE;
-    for (guint i = 0; i < collector->streams->len; i++)
-        if (is_short(collector->streams->pdata[i]))
-            return FALSE;
     for (guint i = 0; i < collector->streams->len; i++) {
-        CollectorStream *stream = collector->streams->pdata[i];
-        any |= stream->state == STREAM_LIVE && !stream->released;
-        stream->released = TRUE;
+        const CollectorStream *stream = collector->streams->pdata[i];
+        if (is_short(stream))
+            return FALSE;
+        any |= has_stopped(stream) && !stream->gathered;
     }
     return any;
 }
@@ -155,14 +159,19 @@ static void stream_step(Collector *collector, CollectorStream *stream)
 
 /* Live streams wait for each other: the time for what was written to get to the disk, which it
  * would take while their guests stand still. Whether that works shows when the image is ended. */
-static void release_all(Collector *collector)
+static void gather(Collector *collector)
 {
-    if (!release(collector))
+    if (!have_gathered(collector))
         return;
     g_mutex_unlock(&collector->lock);
-    if (fdatasync(collector->fd) != 0)
+    if (collector->fd >= 0 && fdatasync(collector->fd) != 0)
         g_debug("an image is not synced early: %s", g_strerror(errno));
     g_mutex_lock(&collector->lock);
+    for (guint i = 0; i < collector->streams->len; i++) {
+        CollectorStream *stream = collector->streams->pdata[i];
+        stream->gathered |= has_stopped(stream);
+    }
+    collector->events->changed(collector->data);
 }
 
 /* With the lock: waits until something is to be done, and returns the streams that have
@@ -235,7 +244,7 @@ static gpointer collect(gpointer data)
         for (guint i = 0; i < ready->len && !collector->stopped && collector->error == NULL; i++)
             if (is_readable(collector, ready->pdata[i]))
                 stream_step(collector, ready->pdata[i]);
-        release_all(collector);
+        gather(collector);
     }
     break_off(collector);
     g_mutex_unlock(&collector->lock);
@@ -320,6 +329,30 @@ CollectorStream *collector_add(Collector *collector, guint member, int fd)
 CollectorStream *collector_add_live(Collector *collector, guint member, int fd, guint64 bytes)
 {
     return stream_add(collector, member, fd, STREAM_LIVE, bytes);
+}
+
+gboolean collector_gathered(Collector *collector)
+{
+    gboolean gathered = TRUE;
+    g_mutex_lock(&collector->lock);
+    for (guint i = 0; i < collector->streams->len; i++) {
+        const CollectorStream *stream = collector->streams->pdata[i];
+        if (is_short(stream) || (has_stopped(stream) && !stream->gathered))
+            gathered = FALSE;
+    }
+    g_mutex_unlock(&collector->lock);
+    return gathered;
+}
+
+void collector_release(Collector *collector)
+{
+    g_mutex_lock(&collector->lock);
+    for (guint i = 0; i < collector->streams->len; i++) {
+        CollectorStream *stream = collector->streams->pdata[i];
+        stream->released |= stream->gathered;
+    }
+    g_mutex_unlock(&collector->lock);
+    wake(collector);
 }
 
 void collector_hold(Collector *collector, CollectorStream *stream)

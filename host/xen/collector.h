@@ -8,8 +8,8 @@
  * stands still, and the rest when it is taken, one stream after the other in
  * the order of collector_take(). A live one is read at once. Where each guest
  * stops when its own helper likes, its stream stops a little before its first
- * round is over until all live ones are there, so that their guests come to
- * stand still close together.
+ * round is over; when all live ones are there they can be released together, so
+ * that their guests come to stand still close together.
  *
  * Functions may be called on any thread.
  */
@@ -32,14 +32,16 @@ typedef enum {
 } StreamState;
 
 typedef struct {
-    /* On the collector's thread: a stream's state has changed, or the image has failed. */
+    /* On the collector's thread: a stream's state has changed, live ones have gathered, or the
+     * image has failed. */
     void (*changed)(gpointer data);
     /* On the collector's thread, once: the image has failed or the collector was stopped, nothing
      * is read any more. */
     void (*broken)(gpointer data);
 } CollectorEvents;
 
-/* A collector for @writer, whose file is @fd; both are borrowed, as is @events. */
+/* A collector for @writer, whose file is @fd; both are borrowed, as is @events. -1: it writes to no
+ * file that could be synced. */
 Collector *collector_new(ImageWriter *writer, int fd, const CollectorEvents *events, gpointer data);
 /* Has it break off; returns at once. */
 void collector_stop(Collector *collector);
@@ -51,6 +53,10 @@ void collector_free(Collector *collector);
 CollectorStream *collector_add(Collector *collector, guint member, int fd);
 /* Likewise a live one, whose first round has about @bytes; 0: it does not stop. */
 CollectorStream *collector_add_live(Collector *collector, guint member, int fd, guint64 bytes);
+/* Whether no live stream is on its way to where it stops. */
+gboolean collector_gathered(Collector *collector);
+/* Those that have stopped go on to their ends. */
+void collector_release(Collector *collector);
 /* The guest of a live stream stands still: what is left waits to be taken. */
 void collector_hold(Collector *collector, CollectorStream *stream);
 void collector_take(Collector *collector, CollectorStream *stream);

@@ -24,6 +24,7 @@ static void host_xen_free(Host *base)
     if (host->xc != NULL)
         xc_interface_close(host->xc);
     g_main_context_unref(host->context);
+    g_free(host->spool);
     g_free(host);
 }
 
@@ -53,12 +54,14 @@ static const HostOps ops = {
     .probe = probe_start,
     .probe_cancel = probe_cancel,
     .image_create = image_create,
+    .image_copy = image_copy,
     .image_suspend = image_suspend,
     .image_snapshot = image_snapshot,
     .image_save = image_save,
     .image_finish = image_finish,
     .domain_resume = life_resume,
     .image_open = image_open,
+    .image_receive = image_receive,
     .image_restore = image_restore,
     .image_use = image_use,
     .image_progress = image_progress,
@@ -151,4 +154,11 @@ Host *host_xen_new(GMainContext *context, GError **error)
         return &host->host;
     host_xen_free(&host->host);
     return NULL;
+}
+
+void host_xen_set_spool(Host *base, const char *folder)
+{
+    HostXen *host = host_xen(base);
+    g_free(host->spool);
+    host->spool = g_strdup(folder);
 }

@@ -27,6 +27,9 @@ G_BEGIN_DECLS
  * reported by then are never called.
  */
 Host *host_xen_new(GMainContext *context, GError **error);
+/* Where an image that comes in keeps what it needs until its end, as unnamed files; NULL, or never
+ * called: where temporary files go. */
+void host_xen_set_spool(Host *host, const char *folder);
 
 G_END_DECLS
 

@@ -12,8 +12,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define PIPE_SIZE (1024 * 1024)
-
 /*
  * What every stream of libxl begins with: its header, version 2, and that of the record that holds
  * libxc's stream. libxl 4.17 calls a null pointer when a stream ends, or is none, before that; so
@@ -56,7 +54,7 @@ static gboolean file_open(const char *path, int *ret_fd, GError **error)
     return FALSE;
 }
 
-static gboolean info_fill(Job *job, const ImageInfo *from, GError **error)
+gboolean image_info_fill(Job *job, const ImageInfo *from, GError **error)
 {
     HostImageInfo *info = job->info = g_new0(HostImageInfo, 1);
     g_auto(GStrv) lines = g_strsplit(from->disks, "\n", -1);
@@ -88,7 +86,7 @@ static gboolean open_run(Job *job, GError **error)
     if (!file_open(job->path, &opening->fd, error))
         return FALSE;
     opening->reader = image_reader_new(opening->fd, FALSE, NULL, error);
-    if (opening->reader != NULL && info_fill(job, image_reader_info(opening->reader), error))
+    if (opening->reader != NULL && image_info_fill(job, image_reader_info(opening->reader), error))
         return TRUE;
     g_prefix_error(error, "%s: ", job->path);
     return FALSE;
@@ -128,14 +126,46 @@ void image_open(Host *base, const char *path, HostImageOpened done, gpointer dat
     job_start(job);
 }
 
+/* -- what libxl does not want, and what it is given in any case -- */
+
+void libxl_front_write(int fd)
+{
+    if (write(fd, libxl_front, sizeof libxl_front) != sizeof libxl_front)
+        g_debug("libxl has closed its pipe"); /* which is found when more is written */
+}
+
+gboolean libxl_front_take(LibxlFront *front, const guint8 **bytes, gsize *length, GError **error)
+{
+    gsize skipped = MIN(front->skip, *length);
+    gsize n = MIN(sizeof libxl_front - front->front, *length - skipped);
+
+    if (memcmp(*bytes + skipped, libxl_front + front->front, n) != 0) {
+        g_set_error(error, DOMGRP_ERROR, DOMGRP_ERROR_IMAGE,
+                    "a member's memory does not begin as libxl's streams do");
+        return FALSE;
+    }
+    front->skip -= skipped;
+    front->front += n;
+    *bytes += skipped + n;
+    *length -= skipped + n;
+    return TRUE;
+}
+
+gboolean libxl_front_whole(const LibxlFront *front, GError **error)
+{
+    if (front->front == sizeof libxl_front)
+        return TRUE;
+    g_set_error(error, DOMGRP_ERROR, DOMGRP_ERROR_IMAGE, "the image holds no memory of a member");
+    return FALSE;
+}
+
 /* -- the stream -- */
 
 typedef struct {
     HostImage *image;
     guint member;
     int pipe[2];
-    gsize front;     /* so much of libxl_front was there */
-    gsize skip;      /* what is left of xl's header and configuration, which libxl does not want */
+    LibxlFront front;
     gboolean closed; /* libxl reads no more */
     gboolean good;
     GError *error;
@@ -161,29 +191,11 @@ static gboolean feed_write(Feed *feed, const char *bytes, gsize length, GError *
     return TRUE;
 }
 
-/* libxl has it already. */
-static gboolean feed_front(Feed *feed, const guint8 **bytes, gsize *length, GError **error)
-{
-    gsize n = MIN(sizeof libxl_front - feed->front, *length);
-    if (memcmp(*bytes, libxl_front + feed->front, n) != 0) {
-        g_set_error(error, DOMGRP_ERROR, DOMGRP_ERROR_IMAGE,
-                    "a member's memory does not begin as libxl's streams do");
-        return FALSE;
-    }
-    feed->front += n;
-    *bytes += n;
-    *length -= n;
-    return TRUE;
-}
-
 static gboolean feed_take(gpointer data, const void *bytes, gsize length, GError **error)
 {
     Feed *feed = data;
-    gsize skipped = MIN(feed->skip, length);
-    const guint8 *rest = (const guint8 *)bytes + skipped;
-    feed->skip -= skipped;
-    length -= skipped;
-    return feed_front(feed, &rest, &length, error) &&
+    const guint8 *rest = bytes;
+    return libxl_front_take(&feed->front, &rest, &length, error) &&
            feed_write(feed, (const char *)rest, length, error);
 }
 
@@ -192,7 +204,7 @@ static gpointer feed_run(gpointer data)
     Feed *feed = data;
     HostImage *image = feed->image;
 
-    feed_write(feed, (const char *)libxl_front, sizeof libxl_front, NULL);
+    libxl_front_write(feed->pipe[1]);
     g_mutex_lock(&image->reading);
     feed->good = image_reader_stream(image->reader, feed->member, feed_take, feed,
                                      image->cancellable, &feed->error);
@@ -208,21 +220,18 @@ static gboolean feed_end(gpointer data, gboolean built, GError **error)
 
     fd_close(&feed->pipe[0]);
     g_thread_join(feed->thread);
-    if (feed->good && feed->front == sizeof libxl_front)
-        return TRUE;
+    if (feed->good)
+        return libxl_front_whole(&feed->front, error);
     if (feed->closed && !built)
         return TRUE; /* libxl knows why */
-    if (feed->error != NULL)
-        g_propagate_error(error, g_steal_pointer(&feed->error));
-    else
-        g_set_error(error, DOMGRP_ERROR, DOMGRP_ERROR_IMAGE,
-                    "the image holds no memory of a member");
+    g_propagate_error(error, g_steal_pointer(&feed->error));
     return FALSE;
 }
 
 /* -- restore -- */
 
-static gboolean member_find(const ImageInfo *info, const char *uuid, guint *ret_member)
+gboolean image_member_find(const ImageInfo *info, const char *uuid, guint *ret_member,
+                           GError **error)
 {
     for (guint i = 0; i < info->members->len; i++) {
         const ImageMember *member = info->members->pdata[i];
@@ -231,6 +240,7 @@ static gboolean member_find(const ImageInfo *info, const char *uuid, guint *ret_
         *ret_member = i;
         return TRUE;
     }
+    g_set_error(error, DOMGRP_ERROR, DOMGRP_ERROR_VALUE, "the image has no member %s", uuid);
     return FALSE;
 }
 
@@ -238,19 +248,10 @@ static gboolean feed_begin(Feed *feed, Job *job, GError **error)
 {
     const ImageInfo *info = image_reader_info(job->image->reader);
 
-    if (!member_find(info, job->path, &feed->member)) {
-        g_set_error(error, DOMGRP_ERROR, DOMGRP_ERROR_VALUE, "the image has no member %s",
-                    job->path);
+    if (!image_member_find(info, job->path, &feed->member, error) || !pipe_new(feed->pipe, error))
         return FALSE;
-    }
-    if (pipe2(feed->pipe, O_CLOEXEC) != 0) {
-        g_set_error(error, DOMGRP_ERROR, DOMGRP_ERROR_HOST, "no pipe can be had: %s",
-                    g_strerror(errno));
-        return FALSE;
-    }
-    fcntl(feed->pipe[1], F_SETPIPE_SZ, PIPE_SIZE);
     feed->image = job->image;
-    feed->skip = ((const ImageMember *)info->members->pdata[feed->member])->front;
+    feed->front.skip = ((const ImageMember *)info->members->pdata[feed->member])->front;
     feed->thread = g_thread_new("domgrp-feed", feed_run, feed);
     return TRUE;
 }
@@ -259,6 +260,8 @@ static gboolean restore_run(Job *job, GError **error)
 {
     Feed feed = {0};
 
+    if (job->image->inflow != NULL)
+        return inflow_restore(job, error);
     if (!feed_begin(&feed, job, error))
         return FALSE;
     Restore restore = {feed.pipe[0], feed_end, &feed};
@@ -280,7 +283,7 @@ void image_restore(Host *base, HostImage *image, const char *member_uuid, const 
     Job *job = image_job(image, restore_run, restore_report, data);
     job->without_xl = FALSE;
     job->callback.created = done;
-    job->pool = image->host->builds;
+    job->pool = image->inflow != NULL ? image->host->saves : image->host->builds;
     job->path = g_strdup(member_uuid);
     job->text = g_strdup(json);
     job_set_record(job, record);

@@ -13,9 +13,42 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define PIPE_SIZE (1024 * 1024)
 #define SNAPSHOT_TIMEOUT_US (60 * G_USEC_PER_SEC)
 #define SNAPSHOT_OUTPUT_MAX (64 * 1024)
+
+/* -- why it fails -- */
+
+static GError *cancelled(void)
+{
+    return g_error_new(DOMGRP_ERROR, DOMGRP_ERROR_CANCELLED, "the image was not finished");
+}
+
+/* Why it does not get to the other host; NULL: it does, or goes to none. */
+static GError *relay_fault(const HostImage *image)
+{
+    int failed = image->relay != NULL ? relay_failed(image->relay) : 0;
+
+    if (failed == 0)
+        return NULL;
+    if (failed == ECANCELED)
+        return cancelled();
+    return g_error_new(DOMGRP_ERROR, DOMGRP_ERROR_LINK,
+                       "the image that is sent does not get to the other host: %s",
+                       g_strerror(failed));
+}
+
+/* What @error, which is taken, of writing the image means; NULL for NULL. */
+static GError *image_fault(const HostImage *image, GError *error)
+{
+    GError *fault = error != NULL ? relay_fault(image) : NULL;
+
+    if (error != NULL && image->path != NULL)
+        g_prefix_error(&error, "%s: ", image->path);
+    if (fault == NULL)
+        return error;
+    g_error_free(error);
+    return fault;
+}
 
 /* -- create -- */
 
@@ -35,7 +68,7 @@ static void on_changed(gpointer data)
     g_source_set_ready_time(((HostImage *)data)->settle, 0);
 }
 
-static const CollectorEvents events = {.changed = on_changed, .broken = on_broken};
+static const CollectorEvents collector_events = {.changed = on_changed, .broken = on_broken};
 
 static gboolean on_settle(gpointer data)
 {
@@ -48,10 +81,9 @@ static gboolean on_settle(gpointer data)
 /* What the image is made of travels to the thread and back in this. */
 typedef struct {
     ImageSpec spec;
+    int fd;             /* the pipe that it goes to, until a relay has it; or -1 */
     char *texts[4];     /* of the spec, and the path */
     GPtrArray *members; /* of HostConfig, their names, UUIDs and JSON only */
-    ImageFile *file;
-    ImageWriter *writer;
     HostImageOpened done;
     gpointer data;
 } Creation;
@@ -62,8 +94,7 @@ static void creation_free(gpointer data)
     for (guint i = 0; i < G_N_ELEMENTS(creation->texts); i++)
         g_free(creation->texts[i]);
     g_ptr_array_unref(creation->members);
-    g_clear_pointer(&creation->writer, image_writer_free);
-    image_file_free(creation->file);
+    fd_close(&creation->fd);
     g_free(creation);
 }
 
@@ -78,7 +109,9 @@ static Creation *creation_new(const HostImageSpec *of)
     creation->spec = (ImageSpec){.group_uuid = creation->texts[1],
                                  .group_name = creation->texts[2],
                                  .text = creation->texts[3],
-                                 .effort = of->fast ? IMAGE_FAST : IMAGE_SMALL};
+                                 .effort = of->fast ? IMAGE_FAST : IMAGE_SMALL,
+                                 .followed = of->path == NULL};
+    creation->fd = of->path == NULL ? of->fd : -1;
     g_strlcpy(creation->spec.uuid, of->uuid, sizeof creation->spec.uuid);
     creation->members = g_ptr_array_new_with_free_func((GDestroyNotify)host_config_free);
     for (guint i = 0; i < of->n_members; i++) {
@@ -91,23 +124,50 @@ static Creation *creation_new(const HostImageSpec *of)
     return creation;
 }
 
-static gboolean create_run(Job *job, GError **error)
+/* What is written into image->out comes out of the pipe of the other host. */
+static gboolean create_pipe(HostImage *image, Creation *creation, GError **error)
 {
-    Creation *creation = job->data;
+    int ends[2];
+
+    if (!pipe_new(ends, error))
+        return FALSE;
+    image->out = ends[1];
+    image->relay = relay_new(ends[0], creation->fd, image->cancellable);
+    creation->fd = -1;
+    return TRUE;
+}
+
+static gboolean create_members(HostImage *image, Creation *creation, int fd, GError **error)
+{
     guint number;
 
-    if (!image_file_create(creation->texts[0], creation->spec.uuid, TRUE, &creation->file, error))
-        return FALSE;
-    creation->writer = image_writer_new(image_file_fd(creation->file), &creation->spec, error);
-    if (creation->writer == NULL)
+    image->writer = image_writer_new(fd, &creation->spec, error);
+    if (image->writer == NULL)
         return FALSE;
     for (guint i = 0; i < creation->members->len; i++) {
         const HostConfig *member = creation->members->pdata[i];
-        if (!image_writer_member(creation->writer, member->uuid, member->name, member->json,
-                                 &number, error))
+        if (!image_writer_member(image->writer, member->uuid, member->name, member->json, &number,
+                                 error))
             return FALSE;
     }
     return TRUE;
+}
+
+static gboolean create_run(Job *job, GError **error)
+{
+    Creation *creation = job->data;
+    HostImage *image = job->image;
+    g_autoptr(GError) local = NULL;
+
+    if (creation->fd < 0)
+        return image_file_create(image->path, creation->spec.uuid, TRUE, &image->file, error) &&
+               create_members(image, creation, image_file_fd(image->file), error);
+    if (!create_pipe(image, creation, error))
+        return FALSE;
+    if (create_members(image, creation, image->out, &local))
+        return TRUE;
+    g_propagate_error(error, image_fault(image, g_steal_pointer(&local)));
+    return FALSE;
 }
 
 static void image_begin(HostImage *image, Creation *creation)
@@ -120,38 +180,41 @@ static void image_begin(HostImage *image, Creation *creation)
         g_string_append_printf(names, "%s%s", i > 0 ? " " : "", member->name);
         g_strv_builder_add(uuids, member->uuid);
     }
-    image->path = g_strdup(creation->texts[0]);
     image->member_names = g_strdup(names->str);
     image->member_uuids = g_strv_builder_end(uuids);
     image->group_name = g_strdup(creation->spec.group_name);
     image->group_uuid = g_strdup(creation->spec.group_uuid);
-    image->file = g_steal_pointer(&creation->file);
-    image->writer = g_steal_pointer(&creation->writer);
     image->settle = source_new(image->host, on_settle, image);
-    image->collector = collector_new(image->writer, image_file_fd(image->file), &events, image);
+    int synced = image->file != NULL ? image_file_fd(image->file) : -1;
+    image->collector = collector_new(image->writer, synced, &collector_events, image);
 }
 
 static void create_report(Job *job)
 {
     Creation *creation = job->data;
-    HostImage *image = NULL;
 
     if (job->error == NULL) {
-        image = image_new(job->host);
-        image_begin(image, creation);
+        image_begin(job->image, creation);
+        creation->done(creation->data, job->image, NULL, NULL);
+        return;
     }
-    creation->done(creation->data, image, NULL, job->error);
+    creation->done(creation->data, NULL, NULL, job->error);
+    image_unref(job->image);
 }
 
+/* The image is there from the beginning: a pipe that is full must not keep the host from ending. */
 void image_create(Host *base, const HostImageSpec *spec, HostImageOpened done, gpointer data)
 {
     Creation *creation = creation_new(spec);
-    Job *job = job_new(base, create_run, create_report, creation);
+    HostImage *image = image_new(host_xen(base));
+    Job *job = image_job(image, create_run, create_report, creation);
 
+    image->path = g_strdup(spec->path);
     creation->done = done;
     creation->data = data;
     job->data_free = creation_free;
-    job->without_xl = TRUE;
+    if (spec->path == NULL)
+        job->pool = job->host->saves;
     job_start(job);
 }
 
@@ -203,40 +266,84 @@ static gboolean stands_still(const Saving *saving)
            domain.shutdown && domain.reason == HOST_REASON_SUSPEND;
 }
 
-/* Why it failed: what broke off the image is the cause of what libxl says then. */
-static void answer_failed(Saving *saving)
+/* It is all there, or has failed: what broke off the image is the cause of what libxl says then. */
+static void answer_over(Saving *saving)
 {
-    g_autoptr(GError) error = collector_error(saving->image->collector);
-    if (error != NULL)
-        g_prefix_error(&error, "%s: ", saving->image->path);
+    HostImage *image = saving->image;
+    g_autoptr(GError) error = image_fault(image, collector_error(image->collector));
     answer(saving, error != NULL ? error : saving->error);
 }
 
-static void settle_suspend(Saving *saving)
+/* Whether all that are copied have come as far as they will. */
+static gboolean image_is_copied(const HostImage *image)
+{
+    return image->align != NULL ? align_ready(image->align) : collector_gathered(image->collector);
+}
+
+/* All stop together, so the last of them that is asked to lets all do so. */
+static void image_let_stop(HostImage *image)
+{
+    gboolean any = FALSE;
+
+    for (guint i = 0; i < image->savings->len; i++) {
+        const Saving *saving = image->savings->pdata[i];
+        if (!saving->live || saving->ended)
+            continue;
+        if (!saving->asked)
+            return;
+        any = TRUE;
+    }
+    if (!any || !image_is_copied(image))
+        return;
+    if (image->align == NULL)
+        collector_release(image->collector);
+    else if (!align_decided(image->align))
+        align_stop(image->align);
+}
+
+static gboolean is_over(const Saving *saving, StreamState state)
+{
+    return saving->ended && (saving->error != NULL || state == STREAM_OVER);
+}
+
+/* One that stands still before its helper was told to let it stop is not held: the helper of
+ * another one would be waited for, for ever. */
+static gboolean may_hold(const Saving *saving, StreamState state)
+{
+    const Align *align = saving->image->align;
+    return saving->live && state == STREAM_LIVE && (align == NULL || align_decided(align)) &&
+           stands_still(saving);
+}
+
+/* Whether the call on it that is under way has come to what it was for. */
+static gboolean is_done(const Saving *saving, StreamState state)
+{
+    if (saving->live && !saving->copied)
+        return state != STREAM_OVER && image_is_copied(saving->image) &&
+               !g_cancellable_is_cancelled(saving->image->cancellable);
+    return !saving->still && state == STREAM_HELD;
+}
+
+static void settle(Saving *saving)
 {
     Collector *collector = saving->image->collector;
     StreamState state = collector_state(collector, saving->stream);
 
-    if (saving->ended && (saving->error != NULL || state == STREAM_OVER)) {
-        saving->still = TRUE;
-        answer_failed(saving);
-        return;
-    }
-    if (saving->live && state == STREAM_LIVE && stands_still(saving)) {
+    if (may_hold(saving, state)) {
         collector_hold(collector, saving->stream);
         state = STREAM_HELD;
     }
-    if (state != STREAM_HELD)
+    gboolean over = is_over(saving, state);
+    if (saving->done == NULL || !(over || is_done(saving, state)))
         return;
-    saving->still = TRUE;
-    answer(saving, NULL);
-}
-
-static void settle_save(Saving *saving)
-{
-    if (saving->ended && (saving->error != NULL ||
-                          collector_state(saving->image->collector, saving->stream) == STREAM_OVER))
-        answer_failed(saving);
+    if (saving->live && !saving->copied)
+        saving->copied = TRUE;
+    else
+        saving->still = TRUE;
+    if (over)
+        answer_over(saving);
+    else
+        answer(saving, NULL);
 }
 
 /* What a callback does may end the image. */
@@ -245,25 +352,19 @@ void image_settle(HostImage *image)
     if (image->collector == NULL || image->closed)
         return;
     g_rc_box_acquire(image);
-    for (guint i = 0; i < image->savings->len && !image->closed; i++) {
-        Saving *saving = image->savings->pdata[i];
-        if (saving->done == NULL)
-            continue;
-        if (saving->still)
-            settle_save(saving);
-        else
-            settle_suspend(saving);
-    }
+    image_let_stop(image);
+    for (guint i = 0; i < image->savings->len && !image->closed; i++)
+        settle(image->savings->pdata[i]);
     image_unref(image);
 }
 
-/* -- suspend -- */
+/* -- copy and suspend -- */
 
 static gboolean saving_check(Job *job, const Saving *saving, HostDomain *ret_domain, GError **error)
 {
     if (g_cancellable_is_cancelled(saving->image->cancellable) ||
         collector_state(saving->image->collector, saving->stream) == STREAM_OVER)
-        g_set_error(error, DOMGRP_ERROR, DOMGRP_ERROR_CANCELLED, "the image was not finished");
+        g_propagate_error(error, cancelled());
     else if (saving->failed != 0)
         g_set_error(error, DOMGRP_ERROR, DOMGRP_ERROR_HOST, "no pipe can be had: %s",
                     g_strerror(saving->failed));
@@ -314,7 +415,8 @@ static void suspend_report(Job *job)
 
     saving->ended = TRUE;
     saving->error = g_steal_pointer(&job->error);
-    asked_suspend_end(job->host, saving->domid, saving->uuid);
+    if (saving->asked)
+        asked_suspend_end(job->host, saving->domid, saving->uuid);
     if (saving->image->align != NULL)
         align_leave(saving->image->align, saving->domid);
     for (Job *after; (after = g_queue_pop_head(&saving->after)) != NULL;)
@@ -337,7 +439,7 @@ static Saving *saving_new(HostImage *image, guint number, guint32 domid, gboolea
     if (pipe2(saving->pipe, O_CLOEXEC) != 0)
         saving->failed = errno;
     /* The less often reader and writer have to take turns, the better; less works, too. */
-    fcntl(saving->pipe[0], F_SETPIPE_SZ, PIPE_SIZE);
+    fcntl(saving->pipe[0], F_SETPIPE_SZ, IMAGE_PIPE_SIZE);
     return saving;
 }
 
@@ -361,6 +463,9 @@ static void on_gathered(gpointer data)
     job_start(image_job(data, sync_run, sync_report, NULL));
 }
 
+static const AlignEvents align_events = {.gathered = on_gathered, .ready = on_changed};
+static const AlignEvents align_events_of_pipe = {.ready = on_changed};
+
 /* Whether the guests of the image stop together, now that there is one more. */
 static gboolean image_align(HostImage *image, guint32 domid)
 {
@@ -369,7 +474,9 @@ static gboolean image_align(HostImage *image, guint32 domid)
     if (image->align != NULL && align_decided(image->align))
         g_clear_pointer(&image->align, align_free);
     if (image->align == NULL)
-        image->align = align_new(image->host->align, &align_limits, on_gathered, image);
+        image->align =
+            align_new(image->host->align, &align_limits,
+                      image->file != NULL ? &align_events : &align_events_of_pipe, image);
     align_add(image->align, domid);
     return TRUE;
 }
@@ -386,15 +493,22 @@ static void saving_add(Saving *saving)
     g_mutex_lock(&image->lock);
     g_ptr_array_add(image->savings, saving);
     g_mutex_unlock(&image->lock);
-    if (!saving->live)
+    if (!saving->live || saving->failed != 0)
         saving->stream = collector_add(image->collector, saving->number, saving->pipe[0]);
     else
         saving->stream = collector_add_live(image->collector, saving->number, saving->pipe[0],
                                             image_align(image, saving->domid) ? 0 : bytes);
 }
 
-void image_suspend(Host *base, HostImage *image, guint32 domid, const char *uuid, gboolean live,
-                   HostDone done, gpointer data)
+static void saving_ask(Saving *saving)
+{
+    saving->asked = TRUE;
+    asked_suspend(saving->image->host, saving->domid, saving->uuid);
+}
+
+/* Begins the stream of a member. */
+static void saving_start(HostImage *image, guint32 domid, const char *uuid, gboolean live,
+                         HostDone done, gpointer data)
 {
     guint number = 0;
     while (image->member_uuids[number] != NULL && !g_str_equal(image->member_uuids[number], uuid))
@@ -405,11 +519,38 @@ void image_suspend(Host *base, HostImage *image, guint32 domid, const char *uuid
     saving->done = done;
     saving->data = data;
     saving_add(saving);
-    asked_suspend(image->host, domid, uuid);
+    if (!live)
+        saving_ask(saving);
     Job *job = image_job(image, suspend_run_and_end, suspend_report, saving);
     job->without_xl = FALSE;
     job->pool = image->host->saves;
     job_start(job);
+}
+
+void image_copy(Host *base, HostImage *image, guint32 domid, const char *uuid, HostDone done,
+                gpointer data)
+{
+    saving_start(image, domid, uuid, TRUE, done, data);
+}
+
+/* libxl asks the guest of a member that was copied when it is let. */
+void image_suspend(Host *base, HostImage *image, guint32 domid, const char *uuid, HostDone done,
+                   gpointer data)
+{
+    Saving *saving = saving_find(image, domid);
+
+    if (saving == NULL) {
+        saving_start(image, domid, uuid, FALSE, done, data);
+        return;
+    }
+    g_return_if_fail(saving->live && !saving->asked && saving->done == NULL);
+    saving->done = done;
+    saving->data = data;
+    if (saving->ended) /* it has failed, or its guest has stopped by itself */
+        saving->asked = TRUE;
+    else
+        saving_ask(saving);
+    on_changed(image);
 }
 
 /* -- save -- */
@@ -499,24 +640,36 @@ void image_snapshot(Host *base, HostImage *image, const char *command, HostDone 
 
 /* -- finish -- */
 
+/* All that is in the pipe of this process goes into that of the other host. */
+static gboolean finish_pipe(HostImage *image, GError **error)
+{
+    fd_close(&image->out);
+    if (relay_join(image->relay) == 0)
+        return TRUE;
+    g_propagate_error(error, relay_fault(image));
+    return FALSE;
+}
+
 static gboolean finish_run(Job *job, GError **error)
 {
     HostImage *image = job->image;
+    GError *local = NULL;
 
-    if (!collector_finish(image->collector, error)) {
-        g_prefix_error(error, "%s: ", image->path);
-        return FALSE;
-    }
-    if (g_cancellable_is_cancelled(image->cancellable)) {
-        g_set_error(error, DOMGRP_ERROR, DOMGRP_ERROR_CANCELLED, "the image was not finished");
-        return FALSE;
-    }
-    return image_file_finish(image->file, error);
+    if (!collector_finish(image->collector, &local))
+        g_propagate_error(error, image_fault(image, local));
+    else if (g_cancellable_is_cancelled(image->cancellable))
+        g_propagate_error(error, cancelled());
+    else
+        return image->file != NULL ? image_file_finish(image->file, error)
+                                   : finish_pipe(image, error);
+    return FALSE;
 }
 
 void image_finish(Host *base, HostImage *image, HostDone done, gpointer data)
 {
     Job *job = image_job(image, finish_run, job_report_done, data);
     job->callback.done = done;
+    if (image->file == NULL)
+        job->pool = image->host->saves; /* it may take as long as the other host does */
     job_start(job);
 }

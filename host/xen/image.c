@@ -2,9 +2,23 @@
 /*
  * An image as an object: its life, how far it has come, breaking off what is
  * done to it, and removing its file. image-save.c writes one, image-restore.c
- * reads one.
+ * reads one, image-receive.c reads one that comes from another host.
  */
 #include "private.h"
+
+#include <errno.h>
+#include <fcntl.h>
+
+gboolean pipe_new(int ret_ends[2], GError **error)
+{
+    if (pipe2(ret_ends, O_CLOEXEC) == 0) {
+        fcntl(ret_ends[0], F_SETPIPE_SZ, IMAGE_PIPE_SIZE); /* less works, too */
+        return TRUE;
+    }
+    g_set_error(error, DOMGRP_ERROR, DOMGRP_ERROR_HOST, "no pipe can be had: %s",
+                g_strerror(errno));
+    return FALSE;
+}
 
 /* -- its life -- */
 
@@ -15,7 +29,7 @@ HostImage *image_new(HostXen *host)
     image->host = host;
     image->cancellable = g_cancellable_new();
     image->savings = g_ptr_array_new_with_free_func((GDestroyNotify)saving_free);
-    image->fd = -1;
+    image->fd = image->out = -1;
     g_mutex_init(&image->lock);
     g_mutex_init(&image->reading);
     g_queue_push_tail(&host->images, image);
@@ -27,12 +41,16 @@ static void image_clear(gpointer data)
 {
     HostImage *image = data;
 
+    g_cancellable_cancel(image->cancellable);
     g_queue_remove(&image->host->images, image);
     align_free(image->align);
     collector_free(image->collector);
+    inflow_free(image->inflow);
     g_ptr_array_unref(image->savings);
     g_clear_pointer(&image->writer, image_writer_free);
     image_file_free(image->file);
+    fd_close(&image->out);
+    relay_free(image->relay);
     g_clear_pointer(&image->reader, image_reader_free);
     fd_close(&image->fd);
     if (image->settle != NULL)
@@ -66,12 +84,16 @@ void image_cancel(Host *base, HostImage *image)
     g_cancellable_cancel(image->cancellable);
     if (!image->closed && image->collector != NULL)
         collector_stop(image->collector);
+    if (image->inflow != NULL)
+        inflow_wake(image->inflow);
 }
 
-/* The collector may be writing: its end is awaited on another thread. */
+/* Its thread may be in the middle of something: its end is awaited on another one. */
 static gboolean close_run(Job *job, GError **error)
 {
     g_clear_pointer(&job->image->collector, collector_free);
+    if (job->image->inflow != NULL)
+        inflow_join(job->image->inflow);
     return TRUE;
 }
 
@@ -83,7 +105,7 @@ void image_close(Host *base, HostImage *image)
 {
     image_cancel(base, image);
     image->closed = TRUE;
-    if (image->collector != NULL)
+    if (image->collector != NULL || image->inflow != NULL)
         job_start(image_job(image, close_run, close_report, NULL));
     image_unref(image);
 }
@@ -118,10 +140,11 @@ void image_progress(Host *base, const HostImage *image, HostImageProgress *ret_p
     if (image->writer != NULL)
         image_writer_progress(image->writer, &ret_progress->memory_bytes,
                               &ret_progress->file_bytes);
-    if (image->reader == NULL)
+    if (image->reader == NULL && image->inflow == NULL)
         return;
     ret_progress->memory_bytes = __atomic_load_n(&image->read_bytes, __ATOMIC_RELAXED);
-    ret_progress->file_bytes = image_reader_progress(image->reader);
+    ret_progress->file_bytes =
+        image->reader != NULL ? image_reader_progress(image->reader) : relay_bytes(image->relay);
 }
 
 /* -- removing its file -- */

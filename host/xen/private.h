@@ -7,6 +7,7 @@
 #include "collector.h"
 #include "host-xen.h"
 #include "image-file.h"
+#include "relay.h"
 #include "xendomgrp.h"
 
 #include <gio/gio.h>
@@ -83,13 +84,14 @@ typedef struct {
     Xl *xl;                   /* the main thread's */
     HostFacts facts;          /* those that do not change */
     AlignServer *align;       /* NULL: members that are saved live stop each by itself */
+    char *spool;              /* a folder for what an image that comes in needs kept, or NULL */
     guint n_jobs;             /* started and not yet reported; the main thread's */
     GSource *rest;            /* gives back what jobs took when there are none for a while */
 
     GThreadPool *builds;   /* domain_create */
     GThreadPool *programs; /* EXEC probes */
-    GThreadPool *saves;    /* as many as there are members that are being saved: they wait for each
-                            * other */
+    GThreadPool *saves;    /* as many as there are members that are being saved or received: they
+                            * wait for each other, or for another host */
     GThreadPool *watches;  /* of one thread: watches of xenstore and what they tell, in order */
     GThreadPool *pool;     /* everything else */
     GMutex lock;           /* protects what follows */
@@ -304,7 +306,13 @@ void life_soft_reset(Host *host, guint32 domid, const char *uuid, const char *js
 
 void life_resume(Host *host, guint32 domid, const char *uuid, HostDone done, gpointer data);
 
-/* -- image.c, image-save.c, image-restore.c: images -- */
+/* -- image.c, image-save.c, image-restore.c, image-receive.c: images -- */
+
+/* What their pipes hold: the less often who writes and who reads have to take turns, the better. */
+#define IMAGE_PIPE_SIZE (1024 * 1024)
+
+/* A pipe whose ends programs that are started do not get. */
+gboolean pipe_new(int ret_ends[2], GError **error);
 
 /* The stream of one member that is being saved. */
 typedef struct {
@@ -317,13 +325,17 @@ typedef struct {
     int failed; /* an errno value: there is no pipe */
     XlCall call;
     CollectorStream *stream;
-    gboolean ended; /* libxl has: the main thread's, as what follows */
-    GError *error;  /* why it failed */
-    gboolean still; /* image_suspend() is done */
-    HostDone done;  /* of the call that is under way, or NULL */
+    gboolean ended;  /* libxl has: the main thread's, as what follows */
+    GError *error;   /* why it failed */
+    gboolean copied; /* image_copy() is done */
+    gboolean asked;  /* image_suspend() was called */
+    gboolean still;  /* image_suspend() is done */
+    HostDone done;   /* of the call that is under way, or NULL */
     gpointer data;
     GQueue after; /* of Job: what is to be done when it has ended */
 } Saving;
+
+typedef struct Inflow Inflow;
 
 /* Counted by g_rc_box on the main thread. */
 struct HostImage {
@@ -338,7 +350,9 @@ struct HostImage {
     char *member_names; /* between spaces */
     GStrv member_uuids; /* by number */
     guint64 total_bytes;
-    ImageFile *file;
+    ImageFile *file; /* or */
+    int out;         /* what is written here goes to the other host, by the relay; or -1 */
+    Relay *relay;    /* also of an image that comes in */
     ImageWriter *writer;
     Collector *collector;
     GSource *settle;    /* set ready by any thread: calls may be done */
@@ -351,6 +365,9 @@ struct HostImage {
     ImageReader *reader;
     GMutex reading;     /* the reader is one thread's at a time */
     guint64 read_bytes; /* of members' streams; atomic */
+
+    /* one that comes in, image-receive.c's */
+    Inflow *inflow;
 };
 
 /* A job on @image, which is kept until it was reported. */
@@ -371,8 +388,10 @@ void images_cancel(HostXen *host);
 void images_clear(HostXen *host);
 
 void image_create(Host *host, const HostImageSpec *spec, HostImageOpened done, gpointer data);
-void image_suspend(Host *host, HostImage *image, guint32 domid, const char *uuid, gboolean live,
-                   HostDone done, gpointer data);
+void image_copy(Host *host, HostImage *image, guint32 domid, const char *uuid, HostDone done,
+                gpointer data);
+void image_suspend(Host *host, HostImage *image, guint32 domid, const char *uuid, HostDone done,
+                   gpointer data);
 void image_snapshot(Host *host, HostImage *image, const char *command, HostDone done,
                     gpointer data);
 void image_save(Host *host, HostImage *image, guint32 domid, const char *uuid, HostDone done,
@@ -388,6 +407,36 @@ void image_open(Host *host, const char *path, HostImageOpened done, gpointer dat
 void image_restore(Host *host, HostImage *image, const char *member_uuid, const char *json,
                    const HostRecord *record, HostCreated done, gpointer data);
 void image_use(Host *host, HostImage *image, HostDone done, gpointer data);
+
+/*
+ * What libxl is given of a member's stream: not what xl put in front of it, and its beginning in
+ * any case. All zero but skip, to begin with.
+ */
+typedef struct {
+    gsize skip;  /* what is left of xl's part */
+    gsize front; /* so much of libxl's beginning was there */
+} LibxlFront;
+
+/* Writes libxl's beginning into a pipe, which is empty. */
+void libxl_front_write(int fd);
+/* Leaves of @*bytes what libxl is to be given; FALSE with IMAGE if it is no stream of libxl's. */
+gboolean libxl_front_take(LibxlFront *front, const guint8 **bytes, gsize *length, GError **error);
+/* Whether the stream had all of that. */
+gboolean libxl_front_whole(const LibxlFront *front, GError **error);
+/* In a job with libxl: @from in its info. */
+gboolean image_info_fill(Job *job, const ImageInfo *from, GError **error);
+/* The number of the member @uuid; VALUE if there is none. */
+gboolean image_member_find(const ImageInfo *info, const char *uuid, guint *ret_member,
+                           GError **error);
+
+void image_receive(Host *host, int fd, guint n_members, HostImageOpened done, gpointer data);
+/* In a job: image_restore() of an image that comes in. */
+gboolean inflow_restore(Job *job, GError **error);
+/* Whoever waits for something of it finds that it was cancelled. */
+void inflow_wake(Inflow *inflow);
+/* Waits for its thread, after it was cancelled. */
+void inflow_join(Inflow *inflow);
+void inflow_free(Inflow *inflow);
 
 /* -- record.c: xenstore -- */
 

@@ -828,7 +828,7 @@ static void suspend(HostImage *image, const HostConfig *config, guint32 domid)
 {
     Answer answer = {0};
     HostDomain domain;
-    host->ops->image_suspend(host, image, domid, config->uuid, FALSE, on_done, &answer);
+    host->ops->image_suspend(host, image, domid, config->uuid, on_done, &answer);
     finish_well(&answer);
     g_assert_true(find_domain(config->uuid, &domain));
     g_assert_true(domain.shutdown);
@@ -848,6 +848,17 @@ static void save(HostImage *image, const HostConfig *config, guint32 domid)
     host->ops->image_finish(host, image, on_done, &finished);
     finish_well(&finished);
     host->ops->image_close(host, image);
+}
+
+/* Its guest is not asked for anything yet. */
+static void copy(HostImage *image, const HostConfig *config, guint32 domid)
+{
+    Answer answer = {0};
+    HostDomain domain;
+    host->ops->image_copy(host, image, domid, config->uuid, on_done, &answer);
+    finish_well(&answer);
+    g_assert_true(find_domain(config->uuid, &domain));
+    g_assert_false(domain.shutdown || domain.asked);
 }
 
 /* Twice: what does not stand still is no error. */
@@ -972,6 +983,30 @@ static void test_image_given_up(void)
     destroy(config, domid);
 }
 
+/* Most of the memory is written while the guest runs. */
+static void test_image_live(void)
+{
+    g_autoptr(HostConfig) config = read_config(NAME);
+    guint32 domid = create_up(config);
+    HostImage *image = begin_image_well(config);
+    Answer answer;
+    copy(image, config, domid);
+    suspend(image, config, domid);
+    save(image, config, domid);
+    resume(config, domid);
+    open_image(&answer);
+    g_assert_no_error(answer.error);
+    close_image(&answer);
+
+    remove_image(IMAGE);
+    image = begin_image_well(config); /* given up while it runs */
+    copy(image, config, domid);
+    host->ops->image_close(host, image);
+    resume(config, domid);
+    assert_no_image();
+    destroy(config, domid);
+}
+
 /* What runs on the image ends, once. */
 static void test_image_cancelled(void)
 {
@@ -1039,6 +1074,7 @@ void contract_add(const ContractHost *of)
     g_test_add_func("/contract/records", test_records);
     g_test_add_func("/contract/soft-reset-refused", test_soft_reset_refused);
     g_test_add_func("/contract/image", test_image);
+    g_test_add_func("/contract/image-live", test_image_live);
     g_test_add_func("/contract/image-given-up", test_image_given_up);
     g_test_add_func("/contract/image-cancelled", test_image_cancelled);
     g_test_add_func("/contract/config-map", test_config_map);

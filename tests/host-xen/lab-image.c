@@ -2,22 +2,30 @@
 /*
  * Images on real Xen, by the host alone, in a dom0 without a domgrpd:
  *     lab-image save [--live] [--fast] [--keep] [--snapshot COMMAND] [--freeze DOMAIN]
- *                    [--cancel MS] PATH DOMAIN...
+ *                    [--lose DOMAIN] [--cancel MS] [--pipe] PATH DOMAIN...
  *     lab-image restore [--cancel MS] PATH
+ *     lab-image receive [--cancel MS] [--members N] PATH
  *     lab-image resume DOMAIN...
  * It prints how long each part took, in milliseconds, and on failure why; then all domains run on.
+ *
+ * With --pipe, and to receive, it is another host, too: a thread that moves what is in the pipe to
+ * or from the file at PATH. --stall makes that stop after so many bytes, --hangup end then.
  */
 #include "host-xen.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #define GROUP "c0c0c0c0-0000-4000-8000-000000000009"
 #define IMAGE "c0c0c0c0-0000-4000-8000-00000000000a"
 
-static gboolean live, fast, keep;
-static char *snapshot, *frozen;
-static int cancel_ms;
+static gboolean live, fast, keep, piped;
+static char *snapshot, *frozen, *lost;
+static int cancel_ms, n_members = 2;
+static gint64 stall_at = G_MAXINT64, hang_up_at = G_MAXINT64;
 
 static const GOptionEntry entries[] = {
     {"live", 0, 0, G_OPTION_ARG_NONE, &live, "Save most of the memory while guests run", NULL},
@@ -25,7 +33,12 @@ static const GOptionEntry entries[] = {
     {"keep", 0, 0, G_OPTION_ARG_NONE, &keep, "Let the domains run on", NULL},
     {"snapshot", 0, 0, G_OPTION_ARG_STRING, &snapshot, "Run it while they stand still", "COMMAND"},
     {"freeze", 0, 0, G_OPTION_ARG_STRING, &frozen, "Its guest cannot answer", "DOMAIN"},
+    {"lose", 0, 0, G_OPTION_ARG_STRING, &lost, "It is destroyed while it is copied", "DOMAIN"},
     {"cancel", 0, 0, G_OPTION_ARG_INT, &cancel_ms, "Break it off after that time", "MS"},
+    {"pipe", 0, 0, G_OPTION_ARG_NONE, &piped, "Save into a pipe", NULL},
+    {"members", 0, 0, G_OPTION_ARG_INT, &n_members, "That many are received (2)", "N"},
+    {"stall", 0, 0, G_OPTION_ARG_INT64, &stall_at, "The other host stops after that", "BYTES"},
+    {"hangup", 0, 0, G_OPTION_ARG_INT64, &hang_up_at, "The other host ends after that", "BYTES"},
     {NULL},
 };
 
@@ -113,6 +126,61 @@ static gboolean settle(Calls *calls, const char *what)
     return calls->error == NULL;
 }
 
+/* -- the other host -- */
+
+typedef struct {
+    int from, to;
+    GThread *thread;
+    int end[2]; /* a pipe: closed when it need not stall any longer */
+} Other;
+
+static gpointer other_run(gpointer data)
+{
+    const Other *other = data;
+    char bytes[65536], none;
+    gint64 at = 0, most = MIN(stall_at, hang_up_at);
+
+    while (at < most) {
+        ssize_t n = read(other->from, bytes, (gsize)MIN((gint64)sizeof bytes, most - at));
+        if (n <= 0)
+            break;
+        if (write(other->to, bytes, (gsize)n) != n) {
+            printf("other: %s\n", g_strerror(errno));
+            break;
+        }
+        at += n;
+    }
+    if (at == stall_at && read(other->end[0], &none, 1) != 0)
+        g_error("the end of the other host's end");
+    close(other->from);
+    close(other->to);
+    return NULL;
+}
+
+/* Begins with the file at @path, and returns this host's end of the pipe. */
+static int other_begin(Other *other, const char *path, gboolean reads)
+{
+    int file = reads ? open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600)
+                     : open(path, O_RDONLY | O_CLOEXEC);
+    int ends[2];
+    g_assert_cmpint(file, >=, 0);
+    g_assert_cmpint(pipe2(ends, O_CLOEXEC), ==, 0);
+    g_assert_cmpint(pipe2(other->end, O_CLOEXEC), ==, 0);
+    other->from = reads ? ends[0] : file;
+    other->to = reads ? file : ends[1];
+    other->thread = g_thread_new("other", other_run, other);
+    return reads ? ends[1] : ends[0];
+}
+
+static void other_end(Other *other)
+{
+    if (other->thread == NULL)
+        return;
+    close(other->end[1]);
+    g_thread_join(other->thread);
+    close(other->end[0]);
+}
+
 /* -- domains -- */
 
 static GPtrArray *domains;
@@ -182,11 +250,11 @@ static void freeze(gboolean on)
 
 /* -- save -- */
 
-static gboolean save_create(Calls *calls, const char *path)
+static gboolean save_create(Calls *calls, const char *path, Other *other)
 {
     g_autofree const HostConfig **members = g_new(const HostConfig *, domains->len);
     HostImageSpec spec = {.uuid = IMAGE,
-                          .path = path,
+                          .path = piped ? NULL : path,
                           .group_uuid = GROUP,
                           .group_name = "lab",
                           .text = "a group of the lab",
@@ -202,17 +270,45 @@ static gboolean save_create(Calls *calls, const char *path)
         return FALSE;
     for (guint i = 0; i < domains->len; i++)
         members[i] = domain_of(i)->config;
+    if (piped)
+        spec.fd = other_begin(other, path, TRUE);
     calls->open++;
     host->ops->image_create(host, &spec, on_opened, calls);
     return settle(calls, "create");
 }
 
+static void lose(void)
+{
+    char uuid[DOMGRP_UUID_TEXT];
+    guint32 domid;
+    Calls calls = {.open = 1};
+
+    if (lost == NULL)
+        return;
+    g_assert_true(host->ops->domain_lookup(host, lost, &domid, uuid, NULL));
+    host->ops->domain_destroy(host, domid, uuid, on_done, &calls);
+    settle(&calls, "lose");
+    g_assert_no_error(calls.error);
+}
+
+static gboolean save_copy(Calls *calls)
+{
+    calls->open = domains->len;
+    for (guint i = 0; i < domains->len; i++)
+        host->ops->image_copy(host, calls->image, domain_of(i)->domid, domain_of(i)->uuid, on_done,
+                              calls);
+    lose();
+    return settle(calls, "copy");
+}
+
 static gboolean save_suspend(Calls *calls)
 {
+    if (live && !save_copy(calls))
+        return FALSE;
     calls->open = domains->len;
     calls->first_us = 0;
     for (guint i = 0; i < domains->len; i++)
-        host->ops->image_suspend(host, calls->image, domain_of(i)->domid, domain_of(i)->uuid, live,
+        host->ops->image_suspend(host, calls->image, domain_of(i)->domid, domain_of(i)->uuid,
                                  on_done, calls);
     gboolean good = settle(calls, "suspend");
     printf("cut_ms=%" G_GINT64_FORMAT "\n", (calls->last_us - calls->first_us) / 1000);
@@ -244,7 +340,8 @@ static gboolean save_memory(Calls *calls)
 static gboolean save(const char *path, char **names)
 {
     Calls calls = {0};
-    gboolean good = lookup(names, &calls.error) && save_create(&calls, path);
+    Other other = {0};
+    gboolean good = lookup(names, &calls.error) && save_create(&calls, path, &other);
     freeze(TRUE);
     if (cancel_ms > 0)
         host->ops->timer_add(host, cancel_ms * 1000, on_cancel, &calls);
@@ -257,6 +354,7 @@ static gboolean save(const char *path, char **names)
     if (calls.image != NULL)
         host->ops->image_close(host, calls.image);
     calls.image = NULL;
+    other_end(&other);
     freeze(FALSE);
     if (good && !keep)
         return for_all(host->ops->domain_destroy, "destroy");
@@ -285,6 +383,22 @@ static void begin_restore(Calls *calls, const HostImageInfo *info)
     }
 }
 
+static gboolean restore_end(Calls *calls, gboolean good)
+{
+    if (!good)
+        printf("failed: %s: %s\n", domgrp_error_name(domgrp_error_code(calls->error)),
+               calls->error->message);
+    if (calls->image != NULL)
+        host->ops->image_close(host, calls->image);
+    if (good)
+        return for_all(host->ops->domain_unpause, "unpause");
+    for (guint i = 0; i < domains->len; i++)
+        if (domain_of(i)->domid == HOST_DOMID_NONE)
+            g_ptr_array_remove_index(domains, i--);
+    for_all(host->ops->domain_destroy, "destroy");
+    return FALSE;
+}
+
 static gboolean restore(const char *path)
 {
     Calls calls = {.open = 1};
@@ -295,18 +409,27 @@ static gboolean restore(const char *path)
         host->ops->image_use(host, calls.image, on_done, &calls);
         good = settle(&calls, "use");
     }
-    if (!good)
-        printf("failed: %s: %s\n", domgrp_error_name(domgrp_error_code(calls.error)),
-               calls.error->message);
-    if (calls.image != NULL)
-        host->ops->image_close(host, calls.image);
-    if (good)
-        return for_all(host->ops->domain_unpause, "unpause");
-    for (guint i = 0; i < domains->len; i++)
-        if (domain_of(i)->domid == HOST_DOMID_NONE)
-            g_ptr_array_remove_index(domains, i--);
-    for_all(host->ops->domain_destroy, "destroy");
-    return FALSE;
+    return restore_end(&calls, good);
+}
+
+static gboolean receive(const char *path)
+{
+    Calls calls = {.open = 1};
+    HostImageProgress progress;
+    Other other;
+    int fd = other_begin(&other, path, FALSE);
+
+    host->ops->image_receive(host, fd, (guint)n_members, on_opened, &calls);
+    gboolean good = settle(&calls, "receive");
+    if (calls.image != NULL) {
+        host->ops->image_progress(host, calls.image, &progress);
+        printf("memory_bytes=%" G_GUINT64_FORMAT "\ntotal_bytes=%" G_GUINT64_FORMAT
+               "\nfile_bytes=%" G_GUINT64_FORMAT "\n",
+               progress.memory_bytes, progress.total_bytes, progress.file_bytes);
+    }
+    good = restore_end(&calls, good);
+    other_end(&other);
+    return good;
 }
 
 /* -- resume -- */
@@ -322,13 +445,13 @@ static gboolean resume(char **names)
 
 int main(int argc, char **argv)
 {
-    g_autoptr(GOptionContext) options = g_option_context_new("save|restore|resume ...");
+    g_autoptr(GOptionContext) options = g_option_context_new("save|restore|receive|resume ...");
     g_autoptr(GError) error = NULL;
     gboolean good = FALSE;
 
     g_option_context_add_main_entries(options, entries, NULL);
     if (!g_option_context_parse(options, &argc, &argv, &error) || argc < 3)
-        g_error("%s", error != NULL ? error->message : "save|restore|resume ...");
+        g_error("%s", error != NULL ? error->message : "save|restore|receive|resume ...");
     setvbuf(stdout, NULL, _IOLBF, 0);
     domains = g_ptr_array_new();
     host = host_xen_new(NULL, &error);
@@ -339,6 +462,8 @@ int main(int argc, char **argv)
         good = save(argv[2], argv + 3);
     else if (strcmp(argv[1], "restore") == 0)
         good = restore(argv[2]);
+    else if (strcmp(argv[1], "receive") == 0)
+        good = receive(argv[2]);
     else if (strcmp(argv[1], "resume") == 0)
         good = resume(argv + 2);
     printf("total_ms=%" G_GINT64_FORMAT "\n", (host->ops->now(host) - began_us) / 1000);

@@ -156,7 +156,7 @@ static void test_together(void)
     end_many(3, h);
 }
 
-static void on_gathered(gpointer data)
+static void on_event(gpointer data)
 {
     ++*(guint *)data;
 }
@@ -164,8 +164,9 @@ static void on_gathered(gpointer data)
 /* When all have sent all once, they wait for what the caller does then. */
 static void test_held(void)
 {
+    static const AlignEvents events = {.gathered = on_event};
     guint gathered = 0;
-    Align *align = align_new(server, &limits, on_gathered, &gathered);
+    Align *align = align_new(server, &limits, &events, &gathered);
     Helper h[2];
     align_add(align, 1);
     align_add(align, 2);
@@ -185,6 +186,67 @@ static void test_held(void)
     g_assert_cmpuint(gathered, ==, 1);
     align_free(align);
     end_many(2, h);
+}
+
+/* When none sends more they wait until they are told to stop, whatever becomes dirty meanwhile. */
+static void test_ready(void)
+{
+    static const AlignEvents events = {.ready = on_event};
+    guint ready = 0;
+    Align *align = align_new(server, &limits, &events, &ready);
+    Helper h[3];
+    align_add(align, 1);
+    align_add(align, 2);
+    joined_many(2, h);
+    tell_waits(&h[0], 1, 0);
+    g_assert_false(align_ready(align));
+    tell_waits(&h[1], 1, 10);
+    g_assert_cmpuint(ready, ==, 1);
+    tell_waits(&h[0], 1, MANY);
+    assert_silent(&h[0]);
+    g_assert_true(align_ready(align) && !align_decided(align));
+
+    align_add(align, 3); /* it is waited for, too */
+    g_assert_false(align_ready(align));
+    h[2] = joined(3);
+    tell_waits(&h[2], 1, 0);
+    assert_told(&h[0], ALIGN_ROUND, 1); /* meanwhile it has much to send */
+    tell_waits(&h[0], 2, 0);
+    g_assert_cmpuint(ready, ==, 2);
+    align_stop(align);
+    assert_told(&h[0], ALIGN_STOP, 2);
+    assert_told(&h[1], ALIGN_STOP, 1);
+    assert_told(&h[2], ALIGN_STOP, 1);
+    g_assert_true(align_decided(align));
+    align_free(align);
+    end_many(3, h);
+}
+
+/* Who fails is not waited for, before and after; at last there is nobody. */
+static void test_ready_without(void)
+{
+    static const AlignEvents events = {.ready = on_event};
+    guint ready = 0;
+    Align *align = align_new(server, &limits, &events, &ready);
+    Helper h[2];
+    align_add(align, 1);
+    align_add(align, 2);
+    align_add(align, 3);
+    joined_many(2, h);
+    tell_waits(&h[0], 1, 0);
+    align_leave(align, 3);
+    g_assert_cmpuint(ready, ==, 0);
+    align_leave(align, 2);
+    assert_hung_up(&h[1]);
+    g_assert_cmpuint(ready, ==, 1);
+    align_leave(align, 1);
+    assert_hung_up(&h[0]);
+    g_assert_cmpuint(ready, ==, 1);
+    align_add(align, 4);
+    align_leave(align, 4);
+    g_assert_cmpuint(ready, ==, 2);
+    g_assert_false(align_decided(align));
+    align_free(align);
 }
 
 /* Rounds end when there is no less to send after one. */
@@ -587,6 +649,8 @@ int main(int argc, char **argv)
 
     g_test_add_func("/align/together", test_together);
     g_test_add_func("/align/held", test_held);
+    g_test_add_func("/align/ready", test_ready);
+    g_test_add_func("/align/ready-without", test_ready_without);
     g_test_add_func("/align/no-less", test_no_less);
     g_test_add_func("/align/rounds", test_rounds);
     g_test_add_func("/align/crossing", test_crossing);

@@ -145,6 +145,15 @@ static void wait_state(Fixture *fixture, const CollectorStream *stream, StreamSt
     g_mutex_unlock(&fixture->lock);
 }
 
+static void wait_gathered(Fixture *fixture)
+{
+    gint64 deadline = g_get_monotonic_time() + 60 * G_USEC_PER_SEC;
+    g_mutex_lock(&fixture->lock);
+    while (!collector_gathered(fixture->collector))
+        g_assert_true(g_cond_wait_until(&fixture->told, &fixture->lock, deadline));
+    g_mutex_unlock(&fixture->lock);
+}
+
 static guint64 bytes_in(const Fixture *fixture)
 {
     guint64 in, out;
@@ -209,12 +218,41 @@ static void test_live(void)
         g_thread_yield();
     g_assert_cmpint(collector_state(fixture.collector, a.stream), ==, STREAM_LIVE);
     g_assert_cmpuint(bytes_in(&fixture), <, a.bytes->len - 6 * 1024 * 1024);
+    collector_release(fixture.collector); /* too early */
+    g_assert_false(collector_gathered(fixture.collector));
 
     source_start(&b, fixture.collector, slow);
+    wait_gathered(&fixture);
+    g_assert_cmpint(g_atomic_int_get(&syncs), ==, 1);
+    g_assert_cmpint(collector_state(fixture.collector, a.stream), ==, STREAM_LIVE);
+    g_assert_cmpint(collector_state(fixture.collector, b.stream), ==, STREAM_LIVE);
+    g_assert_cmpuint(bytes_in(&fixture), <, a.bytes->len + b.bytes->len - 12 * 1024 * 1024);
+    collector_release(fixture.collector);
     wait_state(&fixture, a.stream, STREAM_OVER);
     wait_state(&fixture, b.stream, STREAM_OVER);
     g_assert_cmpint(g_atomic_int_get(&syncs), ==, 1);
     finish(&fixture, &a, &b);
+    clear(&fixture, &a, &b);
+}
+
+/* One that breaks off on its way is not waited for. */
+static void test_live_cut(void)
+{
+    Fixture fixture;
+    Source a, b;
+    fixture_init(&fixture, memory_file("", 0));
+    source_init(&a, 3000, 1);
+    source_init(&b, 9000, 500);
+    b.cut = TRUE;
+    CollectorStream *cut = collector_add_live(fixture.collector, 1, b.pipe[0], b.bytes->len);
+    source_start(&a, fixture.collector,
+                 collector_add_live(fixture.collector, 0, a.pipe[0], a.bytes->len));
+    source_start(&b, fixture.collector, cut);
+    wait_gathered(&fixture);
+    g_assert_cmpint(collector_state(fixture.collector, cut), ==, STREAM_OVER);
+    g_assert_cmpint(collector_state(fixture.collector, a.stream), ==, STREAM_LIVE);
+    collector_release(fixture.collector);
+    wait_state(&fixture, a.stream, STREAM_OVER);
     clear(&fixture, &a, &b);
 }
 
@@ -357,6 +395,7 @@ int main(int argc, char **argv)
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/collector/plain", test_plain);
     g_test_add_func("/collector/live", test_live);
+    g_test_add_func("/collector/live-cut", test_live_cut);
     g_test_add_func("/collector/live-unstopped", test_live_unstopped);
     g_test_add_func("/collector/live-held", test_live_held);
     g_test_add_func("/collector/full", test_full);
