@@ -225,6 +225,23 @@ static gboolean lookup(char **names, GError **error)
     return TRUE;
 }
 
+/* The group that was made to freeze @domid, or a new one with it. */
+static gboolean freezer(guint32 domid, const char *uuid, guint32 *ret_id, GError **error)
+{
+    g_autoptr(GArray) groups = NULL;
+    if (!host->ops->groups(host, &groups, error))
+        return FALSE;
+    for (guint i = 0; i < groups->len; i++) {
+        const HostGroup *group = &g_array_index(groups, HostGroup, i);
+        *ret_id = group->id;
+        if (strcmp(group->uuid, GROUP) == 0)
+            return TRUE;
+    }
+    *ret_id = 0;
+    return host->ops->group_create(host, GROUP, ret_id, error) &&
+           host->ops->group_join(host, *ret_id, domid, uuid, error);
+}
+
 /* A pause of a group of its own, which Xen does not show as one of the domain's. */
 static void freeze(gboolean on)
 {
@@ -236,9 +253,8 @@ static void freeze(gboolean on)
 
     if (frozen == NULL)
         return;
-    if (on && host->ops->group_create(host, GROUP, &id, &error) &&
-        host->ops->domain_lookup(host, frozen, &domid, uuid, &error))
-        host->ops->group_join(host, id, domid, uuid, &error);
+    if (on && host->ops->domain_lookup(host, frozen, &domid, uuid, &error))
+        freezer(domid, uuid, &id, &error);
     g_assert_no_error(error);
     if (on)
         host->ops->group_pause(host, id, 1, &domid, on_paused, &calls);
