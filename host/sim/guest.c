@@ -93,7 +93,7 @@ HostConfig *sim_config_parse(Sim *sim, const char *path, const char *text, GErro
 
     g_autofree char *uuid = get_string(keys, "uuid", NULL);
     if (uuid == NULL) {
-        uuid = g_strdup_printf("00000000-0000-4000-8000-%012x", ++sim->uuids);
+        uuid = g_strdup_printf("%08x-0000-4000-8000-%012x", sim->number, ++sim->uuids);
         g_key_file_set_string(keys, GROUP, "uuid", uuid);
     }
     if (!domgrp_uuid_parse(uuid, config->uuid, error))
@@ -162,6 +162,16 @@ SimDomain *sim_domain_by_id(Sim *sim, guint32 domid)
     for (guint i = 0; i < sim->domains->len; i++) {
         SimDomain *domain = sim->domains->pdata[i];
         if (domain->domid == domid)
+            return domain;
+    }
+    return NULL;
+}
+
+SimDomain *sim_domain_by_uuid(Sim *sim, const char *uuid)
+{
+    for (guint i = 0; i < sim->domains->len; i++) {
+        SimDomain *domain = sim->domains->pdata[i];
+        if (strcmp(domain->config->uuid, uuid) == 0)
             return domain;
     }
     return NULL;
@@ -350,6 +360,7 @@ void sim_domain_suspend(Sim *sim, SimDomain *domain)
         return;
     domain->shutdown = TRUE;
     domain->reason = HOST_REASON_SUSPEND;
+    domain->saved_disks = sim_disks(sim, domain->config->uuid);
     domain->suspends = 0;
     domain->monitored = FALSE; /* xl's monitor takes this for the end of its work */
     sim_trace(sim, SIM_SUSPENDED, domain);

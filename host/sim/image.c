@@ -3,12 +3,14 @@
  * Images of the simulated host: files that outlive process and power, and
  * handles that do not. Of a guest's memory there is no more than to which
  * state of its disks it belongs: that is a number for each domain UUID, which
- * rises whenever a guest of it begins or goes on.
+ * rises whenever a guest of it begins or goes on. Hosts that are joined share
+ * the disks.
  */
 #include "private.h"
 
 #include <string.h>
 
+#define SIM_COPY_US G_USEC_PER_SEC
 #define SIM_SUSPEND_US (5 * G_USEC_PER_SEC) /* as long as anybody waits for a guest to suspend */
 
 /* -- files -- */
@@ -30,21 +32,25 @@ void sim_file_free(gpointer data)
     g_free(file);
 }
 
-static SimFile *file_new(const HostImageSpec *spec)
+SimFile *sim_file_new(const char *uuid, const char *group_uuid, const char *group_name,
+                      const char *text)
 {
     SimFile *file = g_new0(SimFile, 1);
-    memcpy(file->uuid, spec->uuid, sizeof file->uuid);
-    g_strlcpy(file->group_uuid, spec->group_uuid, sizeof file->group_uuid);
-    file->group_name = g_strdup(spec->group_name);
-    file->text = g_strdup(spec->text);
+    g_strlcpy(file->uuid, uuid, sizeof file->uuid);
+    g_strlcpy(file->group_uuid, group_uuid, sizeof file->group_uuid);
+    file->group_name = g_strdup(group_name);
+    file->text = g_strdup(text);
     file->snapshots = g_ptr_array_new_with_free_func(g_free);
     file->members = g_ptr_array_new_with_free_func(saved_free);
-    for (guint i = 0; i < spec->n_members; i++) {
-        SimSaved *saved = g_new0(SimSaved, 1);
-        saved->config = host_config_copy(spec->members[i]);
-        g_ptr_array_add(file->members, saved);
-    }
     return file;
+}
+
+void sim_file_add(SimFile *file, HostConfig *config, guint64 disks)
+{
+    SimSaved *saved = g_new0(SimSaved, 1);
+    saved->config = config;
+    saved->disks = disks;
+    g_ptr_array_add(file->members, saved);
 }
 
 static SimSaved *file_find(const SimFile *file, const char *uuid)
@@ -60,25 +66,34 @@ static SimSaved *file_find(const SimFile *file, const char *uuid)
 static void image_free(gpointer data)
 {
     HostImage *image = data;
+    sim_pipe_close(&image->fd);
+    if (image->streamed != NULL)
+        sim_file_free(image->streamed);
     g_free(image->path);
     g_free(image);
 }
 
-static HostImage *image_new(Sim *sim, const char *path, SimFile *file, gboolean writes)
+HostImage *sim_image_new(Sim *sim, const char *path, SimFile *file)
 {
     HostImage *image = g_new0(HostImage, 1);
     image->path = g_strdup(path);
     image->file = file;
-    image->writes = writes;
+    image->streamed = path == NULL ? file : NULL;
+    image->fd = -1;
     g_ptr_array_add(sim->images, image);
     return image;
+}
+
+static const char *image_name(const HostImage *image)
+{
+    return image->path != NULL ? image->path : "the stream";
 }
 
 void sim_images_init(Sim *sim)
 {
     sim->files = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, sim_file_free);
     sim->unfinished = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, sim_file_free);
-    sim->disks = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
+    sim->disks = sim_disks_new();
     sim->images = g_ptr_array_new_with_free_func(image_free);
     sim->image_room_kib = G_MAXUINT64;
 }
@@ -90,9 +105,26 @@ void sim_images_forget(Sim *sim)
 
 /* -- disks, and memory that fits them -- */
 
+SimDisks *sim_disks_new(void)
+{
+    SimDisks *disks = g_rc_box_new0(SimDisks);
+    disks->states = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
+    return disks;
+}
+
+static void disks_clear(gpointer data)
+{
+    g_hash_table_unref(((SimDisks *)data)->states);
+}
+
+void sim_disks_unref(SimDisks *disks)
+{
+    g_rc_box_release_full(disks, disks_clear);
+}
+
 guint64 sim_disks(Sim *sim, const char *uuid)
 {
-    const guint64 *disks = g_hash_table_lookup(sim->disks, uuid);
+    const guint64 *disks = g_hash_table_lookup(sim->disks->states, uuid);
     return disks != NULL ? *disks : 0;
 }
 
@@ -100,12 +132,12 @@ static void set_disks(Sim *sim, const char *uuid, guint64 value)
 {
     guint64 *disks = g_new(guint64, 1);
     *disks = value;
-    g_hash_table_insert(sim->disks, g_strdup(uuid), disks);
+    g_hash_table_insert(sim->disks->states, g_strdup(uuid), disks);
 }
 
 void sim_disks_move(Sim *sim, const SimDomain *domain)
 {
-    set_disks(sim, domain->config->uuid, ++sim->disk_states);
+    set_disks(sim, domain->config->uuid, ++sim->disks->last);
 }
 
 /* Whether @file, which may be NULL, has the memory that fits the disks of @uuid. */
@@ -115,7 +147,7 @@ static gboolean holds(Sim *sim, const SimFile *file, const char *uuid)
     return saved != NULL && !saved->broken && saved->disks == sim_disks(sim, uuid);
 }
 
-gboolean sim_image_holds(Sim *sim, const char *uuid)
+static gboolean image_holds(Sim *sim, const char *uuid)
 {
     GHashTableIter iter;
     gpointer file;
@@ -139,14 +171,23 @@ gboolean sim_image_is_used(Sim *sim, const SimDomain *domain)
     return TRUE;
 }
 
-static const SimDomain *find_by_uuid(Sim *sim, const char *uuid)
+gboolean sim_domain_fits(Sim *sim, const SimDomain *domain)
 {
-    for (guint i = 0; i < sim->domains->len; i++) {
-        const SimDomain *domain = sim->domains->pdata[i];
-        if (strcmp(domain->config->uuid, uuid) == 0)
-            return domain;
-    }
-    return NULL;
+    gboolean kept =
+        domain->shutdown ? sim_domain_suspended(domain) : domain->restored && !domain->began;
+    return kept && domain->saved_disks == sim_disks(sim, domain->config->uuid);
+}
+
+static gboolean host_holds(Sim *sim, const char *uuid)
+{
+    const SimDomain *domain = sim_domain_by_uuid(sim, uuid);
+    gboolean runs = domain != NULL && domain->began && !domain->shutdown;
+    return runs || (domain != NULL && sim_domain_fits(sim, domain)) || image_holds(sim, uuid);
+}
+
+gboolean sim_memory_is_safe(Sim *sim, const char *uuid)
+{
+    return host_holds(sim, uuid) || (sim->peer != NULL && host_holds(sim->peer, uuid));
 }
 
 /* Takes the file away, and tells whether memory went with it that is nowhere else. */
@@ -164,8 +205,8 @@ static void remove_file(Sim *sim, const char *path)
                         .by_daemon = sim->acting};
     for (guint i = 0; i < file->members->len; i++) {
         const char *uuid = ((SimSaved *)file->members->pdata[i])->config->uuid;
-        moment.lost = moment.lost || (holds(sim, file, uuid) && !sim_image_holds(sim, uuid) &&
-                                      find_by_uuid(sim, uuid) == NULL);
+        moment.lost = moment.lost || (holds(sim, file, uuid) && !sim_memory_is_safe(sim, uuid) &&
+                                      sim_domain_by_uuid(sim, uuid) == NULL);
     }
     if (sim->trace != NULL)
         sim->trace(sim->trace_data, &moment);
@@ -200,30 +241,57 @@ void sim_image_cancel(Host *host, HostImage *image)
 
 /* -- writing -- */
 
-static void answer_image(SimCall *call, const GError *error)
+static void answer_create(SimCall *call, const GError *error)
 {
-    if (error != NULL && call->image != NULL) /* what it has begun it can undo */
-        g_hash_table_remove(call->sim->unfinished, call->path);
+    if (error != NULL && call->image != NULL) { /* what it has begun it can undo */
+        sim_pipe_close(&call->image->fd);
+        if (call->path != NULL)
+            g_hash_table_remove(call->sim->unfinished, call->path);
+    }
     ((HostImageOpened)call->done)(call->data, error == NULL ? call->image : NULL, NULL, error);
 }
 
 static gboolean effect_image_create(Sim *sim, SimCall *call, GError **error)
 {
-    if (g_hash_table_contains(sim->files, call->path))
+    if (call->path != NULL && g_hash_table_contains(sim->files, call->path))
         return sim_fail(error, DOMGRP_ERROR_FILE, "%s: a file is there already", call->path);
-    SimFile *file = call->file;
-    call->file = NULL;
-    g_hash_table_insert(sim->unfinished, g_strdup(call->path), file);
-    call->image = image_new(sim, call->path, file, TRUE);
+    SimFile *file = g_steal_pointer(&call->file);
+    call->image = sim_image_new(sim, call->path, file);
+    call->image->writes = TRUE;
+    if (call->path != NULL)
+        g_hash_table_insert(sim->unfinished, g_strdup(call->path), file);
+    call->image->fd = call->fd;
+    call->fd = -1;
     return TRUE;
 }
 
 void sim_image_create(Host *host, const HostImageSpec *spec, HostImageOpened done, gpointer data)
 {
     SimCall *call = sim_call_new(host, "image_create", SIM_CALL_US, effect_image_create,
-                                 answer_image, (SimCallback)done, data);
+                                 answer_create, (SimCallback)done, data);
     call->path = g_strdup(spec->path);
-    call->file = file_new(spec);
+    call->file = sim_file_new(spec->uuid, spec->group_uuid, spec->group_name, spec->text);
+    for (guint i = 0; i < spec->n_members; i++)
+        sim_file_add(call->file, host_config_copy(spec->members[i]), 0);
+    if (spec->path == NULL)
+        call->fd = sim_pipe_take(spec->fd);
+}
+
+static gboolean effect_copy(Sim *sim, SimCall *call, GError **error)
+{
+    SimDomain *domain;
+    if (!sim_find_domain(sim, call->domid, call->uuid, &domain, error))
+        return FALSE;
+    return !domain->shutdown || sim_fail(error, DOMGRP_ERROR_HOST,
+                                         "%s has ended while it was copied", domain->config->name);
+}
+
+void sim_image_copy(Host *host, HostImage *image, guint32 domid, const char *uuid, HostDone done,
+                    gpointer data)
+{
+    SimCall *call = image_call(host, "image_copy", SIM_COPY_US, image, effect_copy, done, data);
+    call->domid = domid;
+    g_strlcpy(call->uuid, uuid, sizeof call->uuid);
 }
 
 static gboolean effect_suspend(Sim *sim, SimCall *call, GError **error)
@@ -241,8 +309,8 @@ static gboolean effect_suspend(Sim *sim, SimCall *call, GError **error)
                : sim_fail(error, DOMGRP_ERROR_TIMEOUT, "its guest did not suspend within 5 s");
 }
 
-void sim_image_suspend(Host *host, HostImage *image, guint32 domid, const char *uuid, gboolean live,
-                       HostDone done, gpointer data)
+void sim_image_suspend(Host *host, HostImage *image, guint32 domid, const char *uuid, HostDone done,
+                       gpointer data)
 {
     Sim *sim = sim_of(host);
     SimDomain *domain = sim_domain_by_id(sim, domid);
@@ -282,7 +350,7 @@ static gboolean check_still(Sim *sim, const SimFile *file, GError **error)
 {
     for (guint i = 0; i < file->members->len; i++) {
         const HostConfig *config = ((SimSaved *)file->members->pdata[i])->config;
-        const SimDomain *domain = find_by_uuid(sim, config->uuid);
+        const SimDomain *domain = sim_domain_by_uuid(sim, config->uuid);
         if (domain == NULL || !sim_domain_suspended(domain))
             return sim_fail(error, DOMGRP_ERROR_HOST, "%s does not stand still", config->name);
     }
@@ -298,7 +366,7 @@ static gboolean effect_save(Sim *sim, SimCall *call, GError **error)
         !check_still(sim, image->file, error))
         return FALSE;
     if (domain->config->memory_kib > sim->image_room_kib)
-        return sim_fail(error, DOMGRP_ERROR_FILE, "%s: no space left on device", image->path);
+        return sim_fail(error, DOMGRP_ERROR_FILE, "%s: no space left on device", image_name(image));
     sim->image_room_kib -= domain->config->memory_kib;
     image->progress.memory_bytes += domain->config->memory_kib * 1024;
     image->progress.file_bytes += domain->config->memory_kib * 512;
@@ -321,6 +389,11 @@ static gboolean effect_finish(Sim *sim, SimCall *call, GError **error)
     for (guint i = 0; i < image->file->members->len; i++)
         if (!((SimSaved *)image->file->members->pdata[i])->saved)
             return sim_fail(error, DOMGRP_ERROR_HOST, "a member was not saved");
+    if (image->path == NULL) {
+        gboolean written = sim_stream_write(image->file, image->fd, error);
+        sim_pipe_close(&image->fd);
+        return written;
+    }
     if (g_hash_table_contains(sim->files, image->path))
         return sim_fail(error, DOMGRP_ERROR_FILE, "%s: a file is there already", image->path);
     gpointer key;
@@ -370,7 +443,7 @@ static HostImageInfo *image_info(const SimFile *file)
     return info;
 }
 
-static void answer_open(SimCall *call, const GError *error)
+void sim_image_answer(SimCall *call, const GError *error)
 {
     g_autoptr(HostImageInfo) info = error == NULL ? image_info(call->image->file) : NULL;
     ((HostImageOpened)call->done)(call->data, error == NULL ? call->image : NULL, info, error);
@@ -381,13 +454,14 @@ static gboolean effect_open(Sim *sim, SimCall *call, GError **error)
     SimFile *file = g_hash_table_lookup(sim->files, call->path);
     if (file == NULL)
         return sim_fail(error, DOMGRP_ERROR_FILE, "%s: no such file", call->path);
-    call->image = image_new(sim, call->path, file, FALSE);
+    call->image = sim_image_new(sim, call->path, file);
     return TRUE;
 }
 
 void sim_image_open(Host *host, const char *path, HostImageOpened done, gpointer data)
 {
-    sim_call_new(host, "image_open", SIM_CALL_US, effect_open, answer_open, (SimCallback)done, data)
+    sim_call_new(host, "image_open", SIM_CALL_US, effect_open, sim_image_answer, (SimCallback)done,
+                 data)
         ->path = g_strdup(path);
 }
 
@@ -402,7 +476,7 @@ static gboolean effect_restore(Sim *sim, SimCall *call, GError **error)
         domain->restored = FALSE;
         sim_domain_remove(sim, domain);
         return sim_fail(error, DOMGRP_ERROR_IMAGE, "%s is damaged: the memory of %s",
-                        call->image->path, call->config->name);
+                        image_name(call->image), call->config->name);
     }
     memcpy(domain->record, call->uuid, sizeof domain->record);
     domain->restored = TRUE;
@@ -424,7 +498,7 @@ void sim_image_restore(Host *host, HostImage *image, const char *member_uuid, co
     memcpy(call->uuid, record->uuid, sizeof call->uuid);
     if (call->error == NULL && file_find(image->file, member_uuid) == NULL)
         sim_fail(&call->error, DOMGRP_ERROR_IMAGE, "there is no %s in %s", member_uuid,
-                 image->path);
+                 image_name(image));
     sim_call_build(call, json);
 }
 
@@ -454,7 +528,9 @@ void sim_image_close(Host *host, HostImage *image)
         return;
     g_assert(!image->closed);
     image->closed = TRUE;
-    if (image->writes && g_hash_table_lookup(sim->unfinished, image->path) == image->file)
+    sim_pipe_close(&image->fd);
+    if (image->writes && image->path != NULL &&
+        g_hash_table_lookup(sim->unfinished, image->path) == image->file)
         g_hash_table_remove(sim->unfinished, image->path);
     sim_leave(sim, fault, "image_close", NULL);
 }

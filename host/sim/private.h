@@ -7,6 +7,8 @@
  *   xl.c       what others do on the host
  *   probe.c    looks at whether a guest is ready
  *   image.c    images, and what of a guest's memory and disks they hold
+ *   stream.c   images that go through a pipe
+ *   links.c    two hosts in one virtual time, and connections between them
  *   sim.c      the other functions of host.h
  *   journal.c  a journal in memory
  */
@@ -19,8 +21,10 @@
 #define SIM_DESTROY_US (G_USEC_PER_SEC / 10)
 #define SIM_CALL_US (G_USEC_PER_SEC / 100)
 #define SIM_MONITOR_US (G_USEC_PER_SEC / 20)
+#define SIM_NEVER G_MAXINT64 /* when an event comes that waits for something else than time */
 
 typedef struct Sim Sim;
+typedef struct LinksSim LinksSim;
 typedef void (*SimRun)(Sim *sim, gpointer data);
 
 typedef struct {
@@ -52,8 +56,8 @@ typedef struct {
     gboolean wants_suspend;        /* likewise for suspending */
     gboolean xl_saves;             /* the last request to suspend was not image_suspend()'s */
     guint suspends;                /* how many requests to do so it has not followed */
-    gboolean restored;             /* its memory is from an image ... */
-    guint64 saved_disks;           /* ... and was saved when its disks were so */
+    gboolean restored;             /* its memory is from an image */
+    guint64 saved_disks;           /* restored or suspended: its memory belongs to these disks */
     char image[DOMGRP_UUID_TEXT];  /* which image that is */
     gboolean monitored;            /* xl looks after it */
     char record[DOMGRP_UUID_TEXT]; /* of the group that its directory names */
@@ -84,17 +88,28 @@ typedef struct {
     GPtrArray *members;   /* of SimSaved */
 } SimFile;
 
+/* What the domains' disks are, on a host or on two that share them. */
+typedef struct {
+    GHashTable *states; /* domain UUID to how often its guest has begun or gone on, ever */
+    guint64 last;       /* of all the states there were: none comes twice */
+} SimDisks;
+
 /* The handle of one: it dies with the engine's process. */
 struct HostImage {
-    char *path;
-    SimFile *file; /* borrowed */
+    char *path;        /* or NULL */
+    SimFile *file;     /* borrowed ... */
+    SimFile *streamed; /* ... or this, which goes through a pipe */
+    int fd;            /* the pipe that it is to be written to, or -1 */
     gboolean writes;
     gboolean closed;
     HostImageProgress progress;
 };
 
 struct Sim {
-    Host host; /* first */
+    Host host;       /* first */
+    Sim *peer;       /* the host that this one is joined with, or NULL */
+    guint number;    /* 0, or 1 if it was joined to one */
+    LinksSim *links; /* borrowed, or NULL */
     gint64 now;
     guint64 serial;
     GPtrArray *events;  /* of SimEvent, unordered */
@@ -123,8 +138,7 @@ struct Sim {
     GHashTable *files;      /* path to SimFile */
     GHashTable *unfinished; /* likewise, of those that have no name yet */
     GPtrArray *images;      /* of HostImage, all there were in this process */
-    GHashTable *disks;      /* domain UUID to how often its guest has begun or gone on, ever */
-    guint64 disk_states;    /* there were so far: none comes twice */
+    SimDisks *disks;        /* shared with peer */
     guint64 image_room_kib; /* for more memory in images */
 
     guint calls;
@@ -179,6 +193,7 @@ SimDomain *sim_domain_new(Sim *sim, const HostConfig *config);
 void sim_domain_free(SimDomain *domain);
 void sim_domain_remove(Sim *sim, SimDomain *domain);
 SimDomain *sim_domain_by_id(Sim *sim, guint32 domid);
+SimDomain *sim_domain_by_uuid(Sim *sim, const char *uuid);
 SimDomain *sim_domain_by_name(Sim *sim, const char *name);
 gboolean sim_domain_paused(Sim *sim, const SimDomain *domain);
 /* Its build is done. */
@@ -222,7 +237,8 @@ struct SimCall {
     const char *name;
     SimEffect effect;
     void (*answer)(SimCall *call, const GError *error);
-    GError *error; /* known from the beginning */
+    gboolean (*waits)(SimCall *call); /* not only for time; or NULL */
+    GError *error;                    /* known from the beginning */
     SimCallback done;
     gpointer data;
 
@@ -238,8 +254,11 @@ struct SimCall {
     HostPause pause;
     char *record;
     HostImage *image;
-    SimFile *file; /* a new one, owned */
-    char *member;  /* UUID */
+    SimFile *file;   /* a new one, owned */
+    char *member;    /* UUID */
+    int fd;          /* owned, or -1 */
+    GString *stream; /* what has come of it */
+    guint n_members;
 };
 
 gboolean sim_fail(GError **error, DomgrpErrorCode code, const char *format, ...)
@@ -259,21 +278,33 @@ gboolean sim_find_domain(Sim *sim, guint32 domid, const char *uuid, SimDomain **
 
 /* -- images (image.c) -- */
 
+SimFile *sim_file_new(const char *uuid, const char *group_uuid, const char *group_name,
+                      const char *text);
+void sim_file_add(SimFile *file, HostConfig *config, guint64 disks);
 void sim_file_free(gpointer file); /* a SimFile */
+HostImage *sim_image_new(Sim *sim, const char *path, SimFile *file);
+void sim_image_answer(SimCall *call, const GError *error);
 void sim_images_init(Sim *sim);
 /* The handles are gone with the process. */
 void sim_images_forget(Sim *sim);
 /* The domain's guest begins or goes on: its disks are not what they were. */
 void sim_disks_move(Sim *sim, const SimDomain *domain);
 guint64 sim_disks(Sim *sim, const char *uuid);
-/* Whether a file under a name holds the memory that fits the disks of @uuid. */
-gboolean sim_image_holds(Sim *sim, const char *uuid);
+SimDisks *sim_disks_new(void);
+void sim_disks_unref(SimDisks *disks);
+/* Whether the memory that fits the disks of @uuid is in a file under a name, or in a domain that
+ * could go on with it or has. */
+gboolean sim_memory_is_safe(Sim *sim, const char *uuid);
+/* The memory of @domain could go on with its disks. */
+gboolean sim_domain_fits(Sim *sim, const SimDomain *domain);
 /* Whether the image that @domain's memory is from is marked used, or gone. */
 gboolean sim_image_is_used(Sim *sim, const SimDomain *domain);
 
 void sim_image_create(Host *host, const HostImageSpec *spec, HostImageOpened done, gpointer data);
-void sim_image_suspend(Host *host, HostImage *image, guint32 domid, const char *uuid, gboolean live,
-                       HostDone done, gpointer data);
+void sim_image_copy(Host *host, HostImage *image, guint32 domid, const char *uuid, HostDone done,
+                    gpointer data);
+void sim_image_suspend(Host *host, HostImage *image, guint32 domid, const char *uuid, HostDone done,
+                       gpointer data);
 void sim_image_snapshot(Host *host, HostImage *image, const char *command, HostDone done,
                         gpointer data);
 void sim_image_save(Host *host, HostImage *image, guint32 domid, const char *uuid, HostDone done,
@@ -295,7 +326,8 @@ gboolean sim_config_map(Host *host, const char *json, const HostConfigMap *map,
 
 /* clang-format off */
 #define SIM_IMAGE_OPS                                                                              \
-    .image_create = sim_image_create, .image_suspend = sim_image_suspend,                          \
+    .image_create = sim_image_create, .image_copy = sim_image_copy,                                \
+    .image_suspend = sim_image_suspend, .image_receive = sim_image_receive,                        \
     .image_snapshot = sim_image_snapshot, .image_save = sim_image_save,                            \
     .image_finish = sim_image_finish, .domain_resume = sim_domain_resume_call,                     \
     .image_open = sim_image_open, .image_restore = sim_image_restore,                              \
@@ -303,6 +335,27 @@ gboolean sim_config_map(Host *host, const char *json, const HostConfigMap *map,
     .image_cancel = sim_image_cancel, .image_close = sim_image_close,                              \
     .image_remove = sim_image_remove, .config_map = sim_config_map
 /* clang-format on */
+
+/* -- images through a pipe (stream.c) -- */
+
+/* Gives all of @file to the pipe @fd, which is left open. */
+gboolean sim_stream_write(const SimFile *file, int fd, GError **error);
+void sim_image_receive(Host *host, int fd, guint n_members, HostImageOpened done, gpointer data);
+/* Reads what is in the pipe @fd to @into; FALSE at its end. */
+gboolean sim_pipe_read(int fd, GString *into);
+/* Gives @size bytes to the pipe @fd, which has room for them. FALSE: nobody reads it. */
+gboolean sim_pipe_write(int fd, gconstpointer bytes, gsize size);
+/* Takes over @fd. */
+int sim_pipe_take(int fd);
+void sim_pipe_close(int *fd);
+/* Looks what has come through the pipes that somebody waits for. */
+void sim_pipes_look(Sim *sim);
+
+/* -- links (links.c) -- */
+
+void sim_links_look(Sim *sim);
+/* The process ends; with @power, the host with it. */
+void sim_links_forget(Sim *sim, gboolean power);
 
 /* -- probes (probe.c) -- */
 

@@ -34,7 +34,8 @@ static gboolean sim_facts(Host *host, HostFacts *ret_facts, GError **error)
         .has_groups = sim->has_groups,
         .version = "sim",
     };
-    g_snprintf(facts.boot_id, sizeof facts.boot_id, "b0000000-0000-4000-8000-%012x", sim->boots);
+    g_snprintf(facts.boot_id, sizeof facts.boot_id, "b%07x-0000-4000-8000-%012x", sim->number,
+               sim->boots);
     *ret_facts = facts;
     LEAVE();
 }
@@ -243,6 +244,9 @@ static void call_free(gpointer data)
     g_free(call->member);
     if (call->file != NULL)
         sim_file_free(call->file);
+    if (call->stream != NULL)
+        g_string_free(call->stream, TRUE);
+    sim_pipe_close(&call->fd);
     host_config_free(call->config);
     g_free(call);
 }
@@ -250,6 +254,10 @@ static void call_free(gpointer data)
 void sim_call_run(Sim *sim, gpointer data)
 {
     SimCall *call = data;
+    if (call->error == NULL && call->waits != NULL && call->waits(call)) {
+        sim_again(sim, SIM_NEVER - sim->now);
+        return;
+    }
     g_autoptr(GError) error = g_steal_pointer(&call->error);
     sim->acting = TRUE;
     if (error == NULL && call->effect(sim, call, &error))
@@ -273,6 +281,7 @@ SimCall *sim_call_new(Host *host, const char *name, gint64 delay_us, SimEffect e
     call->done = done;
     call->data = data;
     call->domid = HOST_DOMID_NONE;
+    call->fd = -1;
     if (call->fault == SIM_FAIL_BEFORE)
         sim_may(sim, call->fault, name, &call->error);
     if (sim->dead)
@@ -549,8 +558,8 @@ static gboolean effect_preserve(Sim *sim, SimCall *call, GError **error)
         return FALSE;
     g_autofree char *name = domain->config->name;
     domain->config->name = g_strdup_printf("%s-kept", name);
-    g_snprintf(domain->config->uuid, sizeof domain->config->uuid, "00000000-0000-4000-9000-%012x",
-               ++sim->uuids);
+    g_snprintf(domain->config->uuid, sizeof domain->config->uuid, "%08x-0000-4000-9000-%012x",
+               sim->number, ++sim->uuids);
     sim_changed(sim);
     return TRUE;
 }
@@ -695,9 +704,11 @@ static void sim_free(Host *host)
 {
     Sim *sim = sim_of(host);
     host_sim_forget(host); /* what is late */
+    if (sim->peer != NULL)
+        sim->peer->peer = NULL;
     g_hash_table_unref(sim->files);
     g_hash_table_unref(sim->unfinished);
-    g_hash_table_unref(sim->disks);
+    sim_disks_unref(sim->disks);
     g_ptr_array_unref(sim->images);
     g_hash_table_unref(sim->timers);
     g_hash_table_unref(sim->probes);
@@ -815,6 +826,7 @@ void host_sim_set_next_domid(Host *host, guint32 domid)
 void host_sim_reboot(Host *host)
 {
     Sim *sim = sim_of(host);
+    sim_links_forget(sim, TRUE);
     host_sim_forget(host);
     g_ptr_array_set_size(sim->events, 0);
     while (sim->domains->len > 0)

@@ -28,6 +28,7 @@
 
 #include "host.h"
 #include "journal.h"
+#include "links.h"
 
 G_BEGIN_DECLS
 
@@ -59,11 +60,15 @@ char *host_sim_describe_images(Host *host);
 
 /*
  * Lets things happen until nothing more is to come, or until @until_us
- * (if it is not negative). FALSE: the engine's process has died meanwhile.
+ * (if it is not negative). FALSE: the engine's process has died meanwhile,
+ * or that on the host that this one is joined with.
  */
 gboolean host_sim_run(Host *host, gint64 until_us);
 /* The same for so long. */
 gboolean host_sim_run_for(Host *host, gint64 us);
+
+/* Whether it was this host's process. It is so until host_sim_forget(). */
+gboolean host_sim_died(Host *host);
 
 /* -- faults -- */
 
@@ -162,9 +167,11 @@ typedef struct {
                            xl, xl's monitor, a power cut */
     gboolean lost;      /* of DESTROYED and REMOVED: there was memory of a guest that could have
                            gone on, and it is nowhere else */
-    gboolean old;      /* of RUNS: its memory is from an image, and its disks have moved on since */
-    gboolean unmarked; /* likewise, and the image is not marked used */
-    gboolean asked;    /* of RESUMED: a toolstack had asked it to suspend */
+    gboolean old;       /* of RUNS: its memory is from an image, and its disks have moved on since;
+                           of RESUMED: they have since it was suspended */
+    gboolean unmarked;  /* of RUNS: its memory is from an image that is not marked used */
+    gboolean twice;     /* of RUNS, UNPAUSED, RESUMED: a copy of it runs on the other host, too */
+    gboolean asked;     /* of RESUMED: a toolstack had asked it to suspend */
 } SimMoment;
 
 typedef void (*SimTrace)(gpointer data, const SimMoment *moment);
@@ -178,6 +185,30 @@ typedef void (*SimTrace)(gpointer data, const SimMoment *moment);
 void host_sim_trace(Host *host, SimTrace trace, gpointer data);
 /* "built", "runs"... */
 const char *host_sim_what_name(SimWhat what);
+
+/* -- two hosts, and the connections between their daemons -- */
+
+/*
+ * From now on both live in one virtual time, whichever of them is run, and the members of a group
+ * have the same disks on both. No guest has run on @other yet; @host's events come first of two
+ * at one time.
+ */
+void host_sim_join(Host *host, Host *other);
+/*
+ * The daemon's connections on @host, which it borrows; those that it makes reach the host that
+ * @host is joined with. It outlives host_sim_forget(), which ends its connections and its watch:
+ * the other side hears what was said before. Of a host that is rebooted it hears nothing more, and
+ * misses it after 30 s. links_connect and links_say are calls that can be given a fault: after one
+ * that fails the connection breaks.
+ */
+Links *links_sim_new(Host *host);
+/*
+ * Cuts the connections at the @nth message that is said here from now, or now if that is 0: it is
+ * lost, and so is all that is under way.
+ */
+void links_sim_cut(Links *links, guint nth);
+/* Whether connections can be made to or from here; at first they can. */
+void links_sim_set_reachable(Links *links, gboolean reachable);
 
 /* -- a journal in memory; its calls are counted and can fail with @host's, which it borrows -- */
 

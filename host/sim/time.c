@@ -38,16 +38,44 @@ void sim_again(Sim *sim, gint64 delay_us)
     g_ptr_array_add(sim->events, event);
 }
 
+/* NULL if all wait for something else than time. */
 static SimEvent *next_event(Sim *sim)
 {
     SimEvent *first = NULL;
     for (guint i = 0; i < sim->events->len; i++) {
         SimEvent *event = sim->events->pdata[i];
-        if (first == NULL || event->at < first->at ||
-            (event->at == first->at && event->serial < first->serial))
+        if (event->at != SIM_NEVER && (first == NULL || event->at < first->at ||
+                                       (event->at == first->at && event->serial < first->serial)))
             first = event;
     }
     return first;
+}
+
+/* What has come through pipes. */
+static void look(Sim *sim)
+{
+    sim_pipes_look(sim);
+    if (sim->peer != NULL)
+        sim_pipes_look(sim->peer);
+}
+
+/* The same of @sim and the host that it is joined with; *@ret_of is the one whose it is. */
+static SimEvent *next_of_both(Sim *sim, Sim **ret_of)
+{
+    look(sim);
+    SimEvent *first = next_event(sim);
+    SimEvent *other = sim->peer != NULL ? next_event(sim->peer) : NULL;
+    gboolean later = first != NULL && other != NULL &&
+                     (other->at > first->at || (other->at == first->at && sim->number == 0));
+    *ret_of = other == NULL || later ? sim : sim->peer;
+    return other == NULL || later ? first : other;
+}
+
+static void set_now(Sim *sim, gint64 at)
+{
+    sim->now = MAX(sim->now, at);
+    if (sim->peer != NULL)
+        sim->peer->now = sim->now;
 }
 
 static void late_forget(Sim *sim)
@@ -91,26 +119,52 @@ void sim_finish(Sim *sim, gconstpointer async)
         late_write(sim);
 }
 
+/* -- running -- */
+
+static gboolean has_died(const Sim *sim)
+{
+    return sim->dead || (sim->peer != NULL && sim->peer->dead);
+}
+
+static void run_event(Sim *sim, SimEvent *event)
+{
+    guint index;
+    g_ptr_array_find(sim->events, event, &index);
+    g_ptr_array_steal_index_fast(sim->events, index);
+    sim->current = event;
+    event->run(sim, event->data);
+    g_clear_pointer(&sim->current, sim_event_free);
+}
+
+static void late_write_both(Sim *sim)
+{
+    late_write(sim);
+    if (sim->peer != NULL)
+        late_write(sim->peer);
+}
+
 gboolean host_sim_run(Host *host, gint64 until_us)
 {
     Sim *sim = sim_of(host);
-    SimEvent *event;
-    while (!sim->dead && (event = next_event(sim)) != NULL) {
+    Sim *of;
+    SimEvent *event = NULL;
+    while (!has_died(sim) && (event = next_of_both(sim, &of)) != NULL) {
         if (until_us >= 0 && event->at > until_us)
             break;
-        sim->now = MAX(sim->now, event->at);
-        guint index;
-        g_ptr_array_find(sim->events, event, &index);
-        g_ptr_array_steal_index_fast(sim->events, index);
-        sim->current = event;
-        event->run(sim, event->data);
-        g_clear_pointer(&sim->current, sim_event_free);
+        set_now(sim, event->at);
+        run_event(of, event);
     }
-    if (!sim->dead && sim->events->len == 0)
-        late_write(sim);
-    if (until_us > sim->now && !sim->dead)
-        sim->now = until_us;
-    return !sim->dead;
+    if (has_died(sim))
+        return FALSE;
+    if (event == NULL)
+        late_write_both(sim);
+    set_now(sim, until_us);
+    return TRUE;
+}
+
+gboolean host_sim_died(Host *host)
+{
+    return sim_of(host)->dead;
 }
 
 gboolean host_sim_run_for(Host *host, gint64 us)
@@ -175,6 +229,8 @@ static gboolean only_reads(const char *call)
                                         "journal_operations",
                                         "probe",
                                         "image_open",
+                                        "image_copy",
+                                        "image_receive",
                                         "journal_migrations",
                                         NULL};
     return g_strv_contains(reads, call);
@@ -239,6 +295,7 @@ void sim_changed(Sim *sim)
 void host_sim_forget(Host *host)
 {
     Sim *sim = sim_of(host);
+    sim_links_forget(sim, FALSE);
     for (guint i = 0; i < sim->events->len;) {
         SimEvent *event = sim->events->pdata[i];
         if (event->process)
@@ -263,6 +320,15 @@ void host_sim_trace(Host *host, SimTrace trace, gpointer data)
     sim_of(host)->trace_data = data;
 }
 
+/* @domain runs, and so does another of its UUID. */
+static gboolean runs_elsewhere(Sim *sim, const SimDomain *domain)
+{
+    const SimDomain *other =
+        sim->peer != NULL ? sim_domain_by_uuid(sim->peer, domain->config->uuid) : NULL;
+    return !sim_domain_paused(sim, domain) && other != NULL && other->began && !other->shutdown &&
+           !sim_domain_paused(sim->peer, other);
+}
+
 void sim_trace(Sim *sim, SimWhat what, const SimDomain *domain)
 {
     SimMoment moment = {.what = what,
@@ -271,15 +337,15 @@ void sim_trace(Sim *sim, SimWhat what, const SimDomain *domain)
                         .at_us = sim->now,
                         .by_daemon = sim->acting && what != SIM_READY && what != SIM_ENDED &&
                                      what != SIM_SUSPENDED};
+    const char *uuid = domain->config->uuid;
+    gboolean from_image = what == SIM_RUNS && domain->restored;
     if (what == SIM_DESTROYED)
-        moment.lost = (domain->shutdown ? sim_domain_suspended(domain)
-                                        : domain->restored && !domain->began) &&
-                      !sim_image_holds(sim, domain->config->uuid);
+        moment.lost = sim_domain_fits(sim, domain) && !sim_memory_is_safe(sim, uuid);
     moment.asked = what == SIM_RESUMED && domain->xl_saves;
-    if (what == SIM_RUNS && domain->restored) {
-        moment.old = domain->saved_disks != sim_disks(sim, domain->config->uuid);
-        moment.unmarked = !sim_image_is_used(sim, domain);
-    }
+    moment.old = (from_image || what == SIM_RESUMED) && domain->saved_disks != sim_disks(sim, uuid);
+    moment.unmarked = from_image && !sim_image_is_used(sim, domain);
+    moment.twice = (what == SIM_RUNS || what == SIM_UNPAUSED || what == SIM_RESUMED) &&
+                   runs_elsewhere(sim, domain);
     if (sim->trace != NULL && domain->domid != 0)
         sim->trace(sim->trace_data, &moment);
 }

@@ -376,7 +376,7 @@ static void assert_suspends(HostImage *image, guint32 domid, const HostConfig *c
                             const char *expected)
 {
     char *answer = NULL;
-    host->ops->image_suspend(host, image, domid, config->uuid, FALSE, on_done, &answer);
+    host->ops->image_suspend(host, image, domid, config->uuid, on_done, &answer);
     g_autofree char *got = settle(&answer);
     g_assert_cmpstr(got, ==, expected);
 }
