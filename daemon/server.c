@@ -12,15 +12,12 @@
 #include <libsoup/soup.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
-#include <gio/gunixsocketaddress.h>
 #include <unistd.h>
 
+#include "listen.h"
 #include "service.h"
 
 #define ACCEPT_RETRY_MS 1000
-#define PATH_MAX_BYTES (sizeof(((struct sockaddr_un *)NULL)->sun_path) - 1)
 #define CONNECTION_KEY "domgrp-connection"
 
 struct Server {
@@ -30,7 +27,6 @@ struct Server {
     guint connections_max;
     guint timeout_ms;
     GSocket *socket;
-    gboolean bound;
     SoupServer *soup;
     GSource *accept; /* NULL while there are too many connections */
     GQueue connections;
@@ -304,69 +300,7 @@ static void accept_begin(Server *server)
     source_attach(server->accept, G_SOURCE_FUNC(on_accept), server);
 }
 
-/* -- the socket -- */
-
-static gboolean path_prepare(const char *path, GError **error)
-{
-    g_autofree char *folder = g_path_get_dirname(path);
-    struct stat status;
-    if (strlen(path) > PATH_MAX_BYTES) {
-        g_set_error(error, DOMGRP_ERROR, DOMGRP_ERROR_VALUE,
-                    "the socket's path %s is longer than %zu bytes", path, PATH_MAX_BYTES);
-        return FALSE;
-    }
-    if (g_mkdir_with_parents(folder, 0755) < 0) {
-        g_set_error(error, DOMGRP_ERROR, DOMGRP_ERROR_FILE, "%s cannot be made: %s", folder,
-                    g_strerror(errno));
-        return FALSE;
-    }
-    if (lstat(path, &status) < 0)
-        return TRUE;
-    if (!S_ISSOCK(status.st_mode)) {
-        g_set_error(error, DOMGRP_ERROR, DOMGRP_ERROR_FILE,
-                    "%s is there and is no socket; remove it or use --socket", path);
-        return FALSE;
-    }
-    unlink(path);
-    return TRUE;
-}
-
-/* Nobody can connect before listen(), so there is no moment of wrong rights. */
-static gboolean path_protect(const Server *server, GError **error)
-{
-    if ((server->group == PEER_NO_GROUP || chown(server->path, -1, server->group) == 0) &&
-        chmod(server->path, 0660) == 0)
-        return TRUE;
-    g_set_error(error, DOMGRP_ERROR, DOMGRP_ERROR_FILE, "the rights of %s cannot be set: %s",
-                server->path, g_strerror(errno));
-    return FALSE;
-}
-
-static gboolean server_listen(Server *server, GError **error)
-{
-    g_autoptr(GSocketAddress) address = g_unix_socket_address_new(server->path);
-    g_autoptr(GError) inner = NULL;
-    if (!path_prepare(server->path, error))
-        return FALSE;
-    server->socket =
-        g_socket_new(G_SOCKET_FAMILY_UNIX, G_SOCKET_TYPE_STREAM, G_SOCKET_PROTOCOL_DEFAULT, &inner);
-    if (server->socket == NULL || !g_socket_bind(server->socket, address, FALSE, &inner)) {
-        g_set_error(error, DOMGRP_ERROR, DOMGRP_ERROR_FILE, "no socket can be made at %s: %s",
-                    server->path, inner->message);
-        return FALSE;
-    }
-    server->bound = TRUE;
-    if (!path_protect(server, error))
-        return FALSE;
-    g_socket_set_blocking(server->socket, FALSE);
-    g_socket_set_listen_backlog(server->socket, SOMAXCONN);
-    if (!g_socket_listen(server->socket, &inner)) {
-        g_set_error(error, DOMGRP_ERROR, DOMGRP_ERROR_FILE, "%s cannot be listened at: %s",
-                    server->path, inner->message);
-        return FALSE;
-    }
-    return TRUE;
-}
+/* -- the server -- */
 
 Server *server_new(Api *api, const ServerOptions *options, GError **error)
 {
@@ -381,7 +315,8 @@ Server *server_new(Api *api, const ServerOptions *options, GError **error)
     server->soup = soup_server_new(NULL, NULL);
     soup_server_add_early_handler(server->soup, NULL, on_headers, server, NULL);
     soup_server_add_handler(server->soup, NULL, on_request, server, NULL);
-    if (!server_listen(server, error)) {
+    server->socket = listen_at(server->path, 0660, server->group, error);
+    if (server->socket == NULL) {
         server_free(server);
         return NULL;
     }
@@ -394,7 +329,7 @@ void server_free(Server *server)
     if (server == NULL)
         return;
     source_clear(&server->accept);
-    if (server->bound)
+    if (server->socket != NULL)
         unlink(server->path);
     for (GList *l = server->connections.head, *next; l != NULL; l = next) {
         Connection *connection = l->data;

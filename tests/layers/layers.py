@@ -22,7 +22,7 @@ MAY_SEE = {
     "store": {"common", "engine"},
     "lib": {"common", "groupfile"},
     "cli": {"common", "image", "lib"},
-    "daemon": {"common", "engine", "groupfile", "host/xen", "store"},
+    "daemon": {"common", "engine", "groupfile", "host/xen", "store", "wire"},
 }
 
 # System headers that only these parts may include.
