@@ -13,14 +13,24 @@ struct Api {
     Host *host;
     Sessions *sessions;
     Events *events;
+    GHashTable *settles; /* of Settle: words that the engine has not answered */
 };
+
+/* A word about a migration. */
+typedef struct {
+    Api *api;
+    ApiCall *call; /* NULL when its caller is gone */
+    char *group;
+    EngineWord word;
+} Settle;
 
 struct ApiCall {
     Api *api;
     Peer peer;
     RpcRequest request;
     const Method *method;
-    EventsWait *wait; /* NULL unless the call waits */
+    EventsWait *wait; /* NULL unless the call waits for events, */
+    Settle *settle;   /* or for this */
     ApiAnswer done;
     gpointer data;
 };
@@ -104,6 +114,13 @@ static const EngineListener listener = {
 
 /* -- the API -- */
 
+static void settle_free(gpointer data)
+{
+    Settle *settle = data;
+    g_free(settle->group);
+    g_free(settle);
+}
+
 static void events_fill(Api *api)
 {
     g_autoptr(GPtrArray) operations = engine_operations(api->engine);
@@ -123,6 +140,7 @@ Api *api_new(Host *host, Journal *journal, GError **error)
     api->host = host;
     api->sessions = sessions_new();
     api->events = events_new(record_of, api);
+    api->settles = g_hash_table_new_full(NULL, NULL, settle_free, NULL);
     api->engine = engine_new(host, journal, &listener, api, error);
     if (api->engine == NULL) {
         api_free(api);
@@ -137,6 +155,7 @@ void api_free(Api *api)
     if (api == NULL)
         return;
     g_clear_pointer(&api->engine, engine_free);
+    g_hash_table_destroy(api->settles);
     events_free(api->events);
     sessions_free(api->sessions);
     g_free(api);
@@ -268,7 +287,10 @@ ApiCall *api_call(Api *api, const Peer *peer, const char *text, gsize length, Ap
 
 void api_call_cancel(ApiCall *call)
 {
-    events_wait_cancel(call->wait);
+    if (call->wait != NULL)
+        events_wait_cancel(call->wait);
+    if (call->settle != NULL)
+        call->settle->call = NULL;
     call_free(call);
 }
 
@@ -297,6 +319,31 @@ const char *api_call_string(const ApiCall *call, guint index)
 {
     JsonNode *node = api_call_param(call, index);
     return node == NULL ? NULL : json_node_get_string(node);
+}
+
+static void on_settled(gpointer data, const GError *error)
+{
+    Settle *settle = data;
+    ApiCall *call = settle->call;
+    if (settle->word != ENGINE_WORD_NONE)
+        service_log(SERVICE_NOTICE, "the word %s about the migration of %s is %s%s",
+                    record_word(settle->word), settle->group,
+                    error == NULL ? "taken" : "refused: ", error == NULL ? "" : error->message);
+    g_hash_table_remove(settle->api->settles, settle);
+    if (call == NULL)
+        return;
+    call_end(call, error == NULL ? rpc_answer(call->request.id, record_string(""))
+                                 : rpc_answer_error(call->request.id, RPC_CODE_FAILURE, error));
+}
+
+void api_call_settle(ApiCall *call, const char *group, EngineWord word)
+{
+    Settle *settle = g_new0(Settle, 1);
+    *settle = (Settle){
+        .api = call->api, .call = call, .group = g_strdup_printf("%.80s", group), .word = word};
+    call->settle = settle;
+    g_hash_table_add(call->api->settles, settle);
+    engine_settle(call->api->engine, group, word, on_settled, settle);
 }
 
 static void on_events(gpointer data, JsonNode *result)

@@ -47,6 +47,8 @@ const char *api_call_session(const ApiCall *call);
 /* Parameter @index after the session, NULL if it was left out; the type was checked. */
 JsonNode *api_call_param(const ApiCall *call, guint index);
 const char *api_call_string(const ApiCall *call, guint index);
+/* Answers the call, later, when @word about @group's migration was taken or refused. */
+void api_call_settle(ApiCall *call, const char *group, EngineWord word);
 /* Answers the call, later, with what event.from has for it. */
 gboolean api_call_wait(ApiCall *call, JsonArray *classes, const char *token, double timeout,
                        GError **error);

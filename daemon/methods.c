@@ -5,6 +5,7 @@
 #include <limits.h>
 #include <string.h>
 
+#include "connections.h"
 #include "group-file.h"
 #include "map-file.h"
 #include "records.h"
@@ -302,6 +303,47 @@ static JsonNode *group_restore(ApiCall *call, Api *api, GError **error)
     return task_reference(engine_restore(api_engine(api), &options, error));
 }
 
+/* -- groups: moving -- */
+
+static gboolean migrate_options_read(ApiCall *call, EngineOptions *ret_options, GError **error)
+{
+    EngineOptions options;
+    JsonNode *node = api_call_param(call, 2);
+    JsonObject *object = node == NULL ? NULL : json_node_get_object(node);
+    if (!options_read(call, 2, &options, error))
+        return FALSE;
+    options.peer = api_call_string(call, 1);
+    if (object != NULL) {
+        options.command = json_object_get_string_member_with_default(object, "command", NULL);
+        options.ready_s = json_object_get_int_member_with_default(object, "ready_timeout", 0);
+        options.without_groups =
+            json_object_get_boolean_member_with_default(object, "without_groups", FALSE);
+    }
+    if (!connections_check(options.peer, options.command, error))
+        return FALSE;
+    *ret_options = options;
+    return TRUE;
+}
+
+static JsonNode *group_migrate(ApiCall *call, Api *api, GError **error)
+{
+    EngineOptions options;
+    if (!migrate_options_read(call, &options, error))
+        return NULL;
+    return task_reference(engine_operate(api_engine(api), OPERATION_MIGRATE,
+                                         api_call_string(call, 0), &options, error));
+}
+
+static JsonNode *group_settle(ApiCall *call, Api *api, GError **error)
+{
+    EngineWord word;
+    if (!record_parse_word(api_call_string(call, 1), &word, error))
+        return NULL;
+    if (engine_group_lookup(api_engine(api), api_call_string(call, 0), error) != NULL)
+        api_call_settle(call, api_call_string(call, 0), word);
+    return NULL;
+}
+
 /* -- tasks, events, the host -- */
 
 static JsonNode *task_get_all_records(ApiCall *call, Api *api, GError **error)
@@ -446,6 +488,23 @@ static const RpcField restore_option_fields[] = {
     {NULL},
 };
 
+static const RpcField migrate_option_fields[] = {
+    {"live", RPC_BOOLEAN, .optional = TRUE,
+     .help = "most of the memory is sent while the group runs"},
+    {"fast", RPC_BOOLEAN, .optional = TRUE, .help = "little time rather than few bytes"},
+    {"command", RPC_STRING, .optional = TRUE,
+     .help = "for sh, in place of `ssh`: followed by the host and `domgrp receive`; if it is "
+             "\"\", the host is the whole command. Root runs it"},
+    {"ready_timeout", RPC_INTEGER, .optional = TRUE, .max = 86400,
+     .help = "seconds from the first suspend until the other host must be ready, else the group "
+             "runs on here; 0 or none: 10, or 3600 without live"},
+    {"without_groups", RPC_BOOLEAN, .optional = TRUE,
+     .help = "a hypervisor without groups will do, which cannot hold a group as one"},
+    WAIT,
+    DRY_RUN,
+    {NULL},
+};
+
 #define GROUP                                                                                      \
     {                                                                                              \
         "group", RPC_STRING, .help = "reference or name of a group"                                \
@@ -480,6 +539,21 @@ static const RpcField join_params[] = {
     GROUP,
     {"domain", RPC_STRING, .help = "name, domid or UUID of a running domain"},
     OPTIONS(group_option_fields),
+    {NULL},
+};
+
+static const RpcField migrate_params[] = {
+    GROUP,
+    {"peer", RPC_STRING, .help = "the other host, as ssh knows it; no option"},
+    OPTIONS(migrate_option_fields),
+    {NULL},
+};
+
+static const RpcField settle_params[] = {
+    GROUP,
+    {"word", RPC_STRING,
+     .help = "\"\": only ask for a connection, which may settle it; \"run-here\": the other host "
+             "is off; \"discard-here\""},
     {NULL},
 };
 
@@ -550,6 +624,17 @@ static const Method methods[] = {
      "Saves the group into the daemon's own storage.", group_suspend},
     {"Async.domain_group.resume", RIGHT_OPERATE, group_operate_params, TASK,
      "Restores a group that was suspended, and removes its image.", group_resume},
+
+    {"Async.domain_group.migrate", RIGHT_OPERATE, migrate_params, TASK,
+     "Moves all members to another host, or none. After a dry run the task's record has what the\n"
+     "other host said.",
+     group_migrate},
+    {"domain_group.settle", RIGHT_OPERATE, settle_params, "\"\"",
+     "Says an operator's word about a migration of the group that is open, one of those that its\n"
+     "record lists. Returns when it was taken, or, for \"\", when a connection was tried and what "
+     "it\n"
+     "led to has happened.",
+     group_settle},
 
     {"task.get_all_records", RIGHT_READ, no_params, "map of reference to record",
      "Describes the tasks that run and the last ones that ended.", task_get_all_records},

@@ -2,6 +2,11 @@
 /* Groups, tasks and the host as JSON. */
 #include "records.h"
 
+static const char *text_of(const char *text)
+{
+    return text == NULL ? "" : text;
+}
+
 JsonNode *record_node(JsonObject *object)
 {
     JsonNode *node = json_node_new(JSON_NODE_OBJECT);
@@ -66,6 +71,64 @@ static JsonArray *settings_lines(const DomgrpSettings *settings)
     return lines;
 }
 
+/* -- migrations -- */
+
+static const char *const words[] = {
+    [ENGINE_WORD_NONE] = "",
+    [ENGINE_WORD_RUN_HERE] = "run-here",
+    [ENGINE_WORD_DISCARD_HERE] = "discard-here",
+};
+
+const char *record_word(EngineWord word)
+{
+    return words[word];
+}
+
+gboolean record_parse_word(const char *text, EngineWord *ret_word, GError **error)
+{
+    for (guint i = 0; i < G_N_ELEMENTS(words); i++) {
+        if (g_str_equal(words[i], text)) {
+            *ret_word = i;
+            return TRUE;
+        }
+    }
+    g_set_error(error, DOMGRP_ERROR, DOMGRP_ERROR_VALUE,
+                "\"%.40s\" is no word about a migration: it is \"\", \"%s\" or \"%s\"", text,
+                words[ENGINE_WORD_RUN_HERE], words[ENGINE_WORD_DISCARD_HERE]);
+    return FALSE;
+}
+
+static JsonArray *migration_words(const GroupMigration *migration)
+{
+    JsonArray *array = json_array_new();
+    if (migration->may_run)
+        json_array_add_string_element(array, record_word(ENGINE_WORD_RUN_HERE));
+    if (migration->may_discard)
+        json_array_add_string_element(array, record_word(ENGINE_WORD_DISCARD_HERE));
+    return array;
+}
+
+/* Empty if none is open. */
+static JsonObject *record_of_migration(const Group *group)
+{
+    GroupMigration migration;
+    JsonObject *record = json_object_new();
+    if (!group_get_migration(group, &migration))
+        return record;
+    g_autofree char *entered = record_time(migration.entered_us);
+    json_object_set_string_member(record, "transaction", migration.transaction);
+    json_object_set_string_member(record, "side", migration.is_source ? "source" : "destination");
+    json_object_set_string_member(record, "peer", text_of(migration.peer));
+    json_object_set_string_member(record, "state", migration.state);
+    json_object_set_string_member(record, "meaning", migration.meaning);
+    json_object_set_string_member(record, "entered", entered);
+    json_object_set_boolean_member(record, "connected", migration.connected);
+    json_object_set_array_member(record, "words", migration_words(&migration));
+    return record;
+}
+
+/* -- groups and tasks -- */
+
 JsonNode *record_of_group(const Group *group)
 {
     GroupInfo info;
@@ -87,12 +150,8 @@ JsonNode *record_of_group(const Group *group)
     json_object_set_string_member(record, "current_task", task);
     json_object_set_array_member(record, "settings", settings_lines(info.settings));
     json_object_set_array_member(record, "members", members);
+    json_object_set_object_member(record, "migration", record_of_migration(group));
     return record_node(record);
-}
-
-static const char *text_of(const char *text)
-{
-    return text == NULL ? "" : text;
 }
 
 static JsonNode *record_of_task_member(const OperationMember *member)
@@ -161,13 +220,14 @@ static JsonObject *task_result(const OperationInfo *info)
     return result;
 }
 
-/* Empty for a task that works on none. */
+/* Empty for a task that works on none. That of a migration goes to the other host, and has no path.
+ */
 static JsonObject *task_image(const OperationInfo *info)
 {
     JsonObject *image = json_object_new();
-    if (info->image_path == NULL)
+    if (info->image_path == NULL && info->kind != OPERATION_MIGRATE)
         return image;
-    json_object_set_string_member(image, "path", info->image_path);
+    json_object_set_string_member(image, "path", text_of(info->image_path));
     json_object_set_int_member(image, "memory_bytes", info->image.memory_bytes);
     json_object_set_int_member(image, "total_bytes", info->image.total_bytes);
     json_object_set_int_member(image, "file_bytes", info->image.file_bytes);
@@ -223,6 +283,9 @@ JsonNode *record_of_task(const Operation *operation)
     json_object_set_array_member(record, "error_info", task_error(info.error));
     json_object_set_array_member(record, "members", members);
     json_object_set_object_member(record, "image", task_image(&info));
+    json_object_set_string_member(record, "peer", text_of(info.peer));
+    json_object_set_string_member(record, "verdict", text_of(info.verdict));
+    json_object_set_int_member(record, "wire_bytes", info.wire_bytes);
     json_object_set_object_member(record, "result", task_result(&info));
     return record_node(record);
 }

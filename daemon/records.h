@@ -18,6 +18,10 @@ JsonNode *record_of_group(const Group *group);
 JsonNode *record_of_task(const Operation *operation);
 JsonNode *record_of_host(const HostFacts *facts);
 
+/* What an operator says of an open migration: "run-here"; "" for NONE. VALUE. */
+const char *record_word(EngineWord word);
+gboolean record_parse_word(const char *text, EngineWord *ret_word, GError **error);
+
 /* @time_us since 1970 as RFC 3339 in UTC; "" for 0. Free with g_free(). */
 char *record_time(gint64 time_us);
 
