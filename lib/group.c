@@ -23,6 +23,40 @@ static void member_read(JsonObject *record, DomgrpMember *ret_member)
     };
 }
 
+/* NULL for one that is empty, or missing. */
+static DomgrpMigration *migration_of_record(JsonObject *record)
+{
+    if (record == NULL || json_object_get_size(record) == 0)
+        return NULL;
+    g_auto(GStrv) words = record_texts(record_array(record, "words"));
+    g_autofree char *side = record_text(record, "side");
+    DomgrpMigration *migration = g_new0(DomgrpMigration, 1);
+    *migration = (DomgrpMigration){
+        .transaction = record_text(record, "transaction"),
+        .is_source = g_str_equal(side, "source"),
+        .peer = record_text(record, "peer"),
+        .state = record_text(record, "state"),
+        .meaning = record_text(record, "meaning"),
+        .entered = record_text(record, "entered"),
+        .connected = record_flag(record, "connected"),
+        .may_run_here = g_strv_contains((const char *const *)words, "run-here"),
+        .may_discard_here = g_strv_contains((const char *const *)words, "discard-here"),
+    };
+    return migration;
+}
+
+static void migration_free(DomgrpMigration *migration)
+{
+    if (migration == NULL)
+        return;
+    g_free(migration->transaction);
+    g_free(migration->peer);
+    g_free(migration->state);
+    g_free(migration->meaning);
+    g_free(migration->entered);
+    g_free(migration);
+}
+
 /* Takes @node, an object. */
 static DomgrpGroup *group_of_record(JsonNode *node)
 {
@@ -43,6 +77,7 @@ static DomgrpGroup *group_of_record(JsonNode *node)
         .n_members = members->len,
         .members = g_new0(DomgrpMember, members->len),
         .record = node,
+        .migration = migration_of_record(record_object(record, "migration")),
     };
     for (guint i = 0; i < members->len; i++)
         member_read(members->pdata[i], &group->members[i]);
@@ -64,6 +99,7 @@ void domgrp_group_free(DomgrpGroup *group)
     g_free(group->state);
     g_free(group->current_task);
     g_strfreev(group->settings);
+    migration_free(group->migration);
     json_node_unref(group->record);
     g_free(group);
 }
@@ -119,6 +155,12 @@ static JsonObject *options_to_json(const DomgrpOptions *options)
         json_object_set_boolean_member(object, "live", TRUE);
     if (options->disks_reverted)
         json_object_set_boolean_member(object, "disks_reverted", TRUE);
+    if (options->command != NULL)
+        json_object_set_string_member(object, "command", options->command);
+    if (options->ready_timeout_s != 0)
+        json_object_set_int_member(object, "ready_timeout", options->ready_timeout_s);
+    if (options->without_groups)
+        json_object_set_boolean_member(object, "without_groups", TRUE);
     return object;
 }
 
@@ -308,4 +350,33 @@ char *domgrp_group_restore(DomgrpConnection *connection, const char *path,
         json_object_set_string_member(how, "map", map);
     json_array_add_object_element(params, how);
     return operate_with(connection, "Async.domain_group.restore", params, error);
+}
+
+/* -- to other hosts -- */
+
+char *domgrp_group_migrate(DomgrpConnection *connection, const char *group, const char *peer,
+                           const DomgrpOptions *options, GError **error)
+{
+    const char *command = options == NULL ? NULL : options->command;
+    if (!g_utf8_validate(peer, -1, NULL) ||
+        (command != NULL && !g_utf8_validate(command, -1, NULL))) {
+        g_set_error(error, DOMGRP_ERROR, DOMGRP_ERROR_VALUE,
+                    "a host, and the command that reaches it, is to be text in UTF-8");
+        return NULL;
+    }
+    JsonArray *params = params_new(group);
+    json_array_add_string_element(params, peer);
+    return operate(connection, "Async.domain_group.migrate", params, options, error);
+}
+
+gboolean domgrp_group_settle(DomgrpConnection *connection, const char *group, DomgrpWord word,
+                             GError **error)
+{
+    JsonArray *params = params_new(group);
+    json_array_add_string_element(params, word == DOMGRP_WORD_RUN_HERE       ? "run-here"
+                                          : word == DOMGRP_WORD_DISCARD_HERE ? "discard-here"
+                                                                             : "");
+    g_autoptr(JsonNode) result =
+        domgrp_connection_call(connection, "domain_group.settle", params, error);
+    return result != NULL;
 }

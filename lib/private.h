@@ -5,9 +5,10 @@
 
 #include <domgrp/domgrp.h>
 
-/* How long one event.from waits, in seconds; less than the connection's time-out. */
+/* How long one event.from waits, in seconds; less than the connection's time-out, which a settle's
+ * connection to the other host must not outlast either. */
 #define EVENT_WAIT_S 30
-#define CONNECTION_TIMEOUT_S 60
+#define CONNECTION_TIMEOUT_S 120
 
 /* A copy of @object's string, "" if it has none. */
 char *record_text(JsonObject *object, const char *key);

@@ -94,6 +94,9 @@ DomgrpTask *task_of_record(JsonNode *node)
         .interrupted = record_flag(record, "interrupted"),
         .by_itself = record_flag(record, "by_itself"),
         .policy = record_text(record, "policy"),
+        .peer = record_text(record, "peer"),
+        .verdict = record_text(record, "verdict"),
+        .wire_bytes = record_int(record, "wire_bytes"),
         .progress = record_double(record, "progress"),
         .error = error_of_record(record),
         .n_members = members->len,
@@ -141,6 +144,8 @@ void domgrp_task_free(DomgrpTask *task)
     g_free(task->created);
     g_free(task->finished);
     g_free(task->policy);
+    g_free(task->peer);
+    g_free(task->verdict);
     g_free(task->uuid);
     g_free(task->name);
     g_free(task->group);

@@ -68,6 +68,19 @@ typedef struct {
     guint64 vcpus;
 } DomgrpMember;
 
+/* A migration that is open: one of the two hosts has not heard yet that the other knows its end. */
+typedef struct {
+    char *transaction;  /* its UUID */
+    gboolean is_source; /* whether this host is the one that the group moves from */
+    char *peer;         /* the other host; "" if it is not known */
+    char *state;        /* "COMMITTED" */
+    char *meaning;      /* of that, half a sentence */
+    char *entered;      /* when that was written, RFC 3339; "": it was not */
+    gboolean connected;
+    gboolean may_run_here; /* whether these words may be said of it now */
+    gboolean may_discard_here;
+} DomgrpMigration;
+
 typedef struct {
     char *uuid;
     char *name;
@@ -81,8 +94,9 @@ typedef struct {
     char *current_task; /* "" if no operation runs */
     char **settings;    /* order, probes and policies, a line "key value" each; ends with NULL */
     guint n_members;
-    DomgrpMember *members; /* in the order of the group file */
-    JsonNode *record;      /* all of it as the daemon sent it */
+    DomgrpMember *members;      /* in the order of the group file */
+    JsonNode *record;           /* all of it as the daemon sent it */
+    DomgrpMigration *migration; /* NULL: none is open */
 } DomgrpGroup;
 
 void domgrp_group_free(DomgrpGroup *group);
@@ -110,11 +124,17 @@ typedef struct {
     gboolean fallback; /* use ACPI where a guest has no PV drivers; likewise */
     gboolean ordered;  /* members stop in reverse order, not all at once; of save, checkpoint and
                           suspend */
-    gboolean fast;     /* little time rather than a small image; likewise */
-    gboolean live;     /* most of the memory is saved while the group runs; of checkpoint */
+    gboolean fast;     /* little time rather than a small image; likewise, and of migrate */
+    gboolean live;     /* most of the memory is saved or sent while the group runs; of checkpoint
+                          and migrate */
     gboolean disks_reverted; /* the disks are again as they were when the image was made; of
                                 restore */
     const char *map;         /* path of a map file, domgrp-map(5), for a copy; of restore */
+    const char *command;   /* for sh: reaches the other host in place of ssh, as with xl migrate -s;
+                              of migrate */
+    guint ready_timeout_s; /* from the first member's standing still until the other host must be
+                              ready; 0: 10, or 3600 if it is not live; likewise */
+    gboolean without_groups; /* a hypervisor without groups will do; likewise */
 } DomgrpOptions;
 
 /*
@@ -179,6 +199,34 @@ char *domgrp_group_resume(DomgrpConnection *connection, const char *group,
 char *domgrp_group_restore(DomgrpConnection *connection, const char *path,
                            const DomgrpOptions *options, GError **error);
 
+/*
+ * -- to other hosts --
+ */
+
+/*
+ * Moves all members to @peer, a host as ssh knows it, where domgrpd runs, or none. If anything
+ * fails before the other host has said that it is ready, the members run on here. Refused with
+ * VALUE besides; the task may fail with LINK, PEER, PEER_VERSION, TIMEOUT, or what the other host
+ * has against it. A dry run asks the other host, and the task has its verdict.
+ */
+char *domgrp_group_migrate(DomgrpConnection *connection, const char *group, const char *peer,
+                           const DomgrpOptions *options, GError **error);
+
+/* What an operator says of a migration that is open. */
+typedef enum {
+    DOMGRP_WORD_NONE,         /* nothing: the other host is asked, if it can be reached */
+    DOMGRP_WORD_RUN_HERE,     /* the other host is off, and did not run the group: it runs here */
+    DOMGRP_WORD_DISCARD_HERE, /* the copies on this host are destroyed */
+} DomgrpWord;
+
+/*
+ * Returns when @word was taken; with NONE when a connection was tried and what it led to has
+ * happened, be the migration settled then or not. GROUP_UNKNOWN; GROUP_STATE if none is open, or
+ * the word may not be said of it now. A word that is not true makes two hosts run one group.
+ */
+gboolean domgrp_group_settle(DomgrpConnection *connection, const char *group, DomgrpWord word,
+                             GError **error);
+
 /* -- tasks -- */
 
 typedef struct {
@@ -212,9 +260,9 @@ typedef struct {
     guint64 vcpus;
 } DomgrpPause;
 
-/* The image that a task works on; amounts so far, in bytes. */
+/* The image that a task works on, which a migration sends; amounts so far, in bytes. */
 typedef struct {
-    char *path;           /* "" if it works on none */
+    char *path;           /* "" if it works on none, or is a migration */
     guint64 memory_bytes; /* of the members' memory, with all that belongs to it */
     guint64 total_bytes;  /* about what that will come to, 0 if it is not known */
     guint64 file_bytes;   /* of the image */
@@ -242,8 +290,11 @@ typedef struct {
     guint n_plan;         /* of a dry run that succeeded; none if one step on the group is all */
     DomgrpPlanStep *plan; /* tier by tier */
     DomgrpPause pause;    /* of a pause that succeeded */
-    DomgrpImage image;    /* of save, checkpoint, suspend, resume and restore */
+    DomgrpImage image;    /* of save, checkpoint, suspend, resume, restore and migrate */
     JsonNode *record;     /* all of it as the daemon sent it */
+    char *peer;           /* the other host of a migration; "" if there is none */
+    char *verdict;        /* what that said to a migration, for people; "" */
+    guint64 wire_bytes;   /* that have gone to it and come from it */
 } DomgrpTask;
 
 void domgrp_task_free(DomgrpTask *task);
