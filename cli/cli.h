@@ -27,6 +27,7 @@ typedef enum {
     OPTION_ALL = 1 << 14,
     OPTION_FORCE = 1 << 15,
     OPTION_NAME = 1 << 16,
+    OPTION_MIGRATE = 1 << 17, /* -s, --ready-timeout, --without-groups and the words of --settle */
 } CommandOptions;
 
 /* One run of the program. */
@@ -40,11 +41,13 @@ typedef struct {
     DomgrpOptions how;  /* of an operation */
     char *on_failure;   /* what how.on_failure points to */
     char *map;          /* likewise */
+    char *command;      /* likewise */
     const char *domain; /* of a join; NULL where it is not known */
     int count;          /* 0: none given */
     gboolean force;
     char *all_into; /* of an extraction; NULL: of one member */
     char *name;     /* of a packed group; NULL */
+    gboolean settle, run_here, discard_here, peer_is_off;
     gboolean all, roff, completion;
 } Cli;
 
@@ -121,6 +124,8 @@ gboolean task_follow(const Cli *cli, DomgrpConnection *connection, const char *r
 
 /* @text, which others wrote, without what a terminal would obey. */
 char *text_clean(const char *text);
+/* "2026-11-24 10:15:18", local, of RFC 3339; "-" for "". */
+char *text_time(const char *time);
 /* "71.3 MiB" */
 char *text_size(guint64 bytes);
 /* "45.6 µs" */
@@ -189,6 +194,8 @@ gboolean cmd_restore(Cli *cli, GError **error);
 gboolean cmd_suspend(Cli *cli, GError **error);
 gboolean cmd_resume(Cli *cli, GError **error);
 gboolean cmd_checkpoint(Cli *cli, GError **error);
+gboolean cmd_migrate(Cli *cli, GError **error);
+gboolean cmd_receive(Cli *cli, GError **error);
 gboolean cmd_image_info(Cli *cli, GError **error);
 gboolean cmd_image_verify(Cli *cli, GError **error);
 gboolean cmd_image_extract(Cli *cli, GError **error);
@@ -199,6 +206,8 @@ gboolean cmd_task(Cli *cli, GError **error);
 gboolean cmd_events(Cli *cli, GError **error);
 gboolean cmd_help(Cli *cli, GError **error);
 
+/* Prints the migration of @group that is open, in lines as info has them. */
+void migration_print(const DomgrpGroup *group);
 /* Prints @node for machines. */
 void print_json(JsonNode *node);
 /* Likewise; takes @array. */

@@ -199,6 +199,8 @@ static void help_print_completion(void)
          "    create\\ *|restore\\ *|save\\ [3-9]|checkpoint\\ [3-9]|image\\ [3-9]|image\\ "
          "[1-9][0-9])\n"
          "        COMPREPLY=($(compgen -f -- \"$word\")); return ;;\n"
+         "    migrate\\ [3-9]) COMPREPLY=($(compgen -A hostname -W \"$(_domgrp_first list)\" -- "
+         "\"$word\")); return ;;\n"
          "    esac\n"
          "    case ${previous#grp-} in");
     fputs("    domgrp|help) COMPREPLY=($(compgen -W \"", stdout);

@@ -88,6 +88,20 @@ static void info_member(const DomgrpMember *member)
            member->cpu_time_us / 1e6, member->uuid);
 }
 
+void migration_print(const DomgrpGroup *group)
+{
+    const DomgrpMigration *migration = group->migration;
+    g_autofree char *entered = text_time(migration->entered);
+    const char *peer = *migration->peer == '\0' ? "another host" : migration->peer;
+    printf("moves    %s %s, %s; transaction %s\n", migration->is_source ? "to" : "here from", peer,
+           migration->connected ? "connected" : "not connected", migration->transaction);
+    printf("phase    %s since %s: %s\n", migration->state, entered, migration->meaning);
+    if (migration->may_run_here || migration->may_discard_here)
+        printf("words    %s%s%s\n", migration->may_run_here ? "--run-here --peer-is-off" : "",
+               migration->may_run_here && migration->may_discard_here ? ", " : "",
+               migration->may_discard_here ? "--discard-here" : "");
+}
+
 static void info_print(const DomgrpGroup *group, const DomgrpTask *task)
 {
     printf("name     %s\n", group->name);
@@ -100,6 +114,8 @@ static void info_print(const DomgrpGroup *group, const DomgrpTask *task)
     if (task != NULL)
         printf("task     %.*s: %s, %.0f %%\n", TASK_ID_LEAST, task->uuid, task_operation(task),
                task->progress * 100);
+    if (group->migration != NULL)
+        migration_print(group);
     for (guint i = 0; group->settings[i] != NULL; i++)
         printf("%-8s %s\n", i == 0 ? "settings" : "", group->settings[i]);
     if (group->n_members == 0)

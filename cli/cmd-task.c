@@ -5,14 +5,6 @@
 #include <stdio.h>
 #include <string.h>
 
-/* "2026-11-24 10:15:18", local; "-" for none. */
-static char *time_of(const char *text)
-{
-    g_autoptr(GDateTime) time = g_date_time_new_from_iso8601(text, NULL);
-    g_autoptr(GDateTime) local = time == NULL ? NULL : g_date_time_to_local(time);
-    return local == NULL ? g_strdup("-") : g_date_time_format(local, "%Y-%m-%d %H:%M:%S");
-}
-
 /* -- finding -- */
 
 /* The reference of the one task that @prefix begins; NULL with TASK_UNKNOWN or VALUE. */
@@ -61,7 +53,7 @@ static int id_length(GPtrArray *tasks)
 
 static void list_row(const DomgrpTask *task, int length)
 {
-    g_autofree char *began = time_of(task->created);
+    g_autofree char *began = text_time(task->created);
     printf("%-*.*s %-9s %-30s %-9s %6.0f %%  %s\n", length, length, task->uuid,
            task_operation(task), task->group_name, task_state(task), task->progress * 100, began);
 }
@@ -109,10 +101,18 @@ static void show_members(const DomgrpTask *task)
     }
 }
 
+static void show_peer(const DomgrpTask *task)
+{
+    g_autofree char *wire = text_size(task->wire_bytes);
+    printf("host     %s, %s over the connection\n", task->peer, wire);
+    if (*task->verdict != '\0')
+        printf("verdict  %s\n", task->verdict);
+}
+
 static void show_print(const DomgrpTask *task)
 {
-    g_autofree char *began = time_of(task->created);
-    g_autofree char *ended = time_of(task->finished);
+    g_autofree char *began = text_time(task->created);
+    g_autofree char *ended = text_time(task->finished);
     printf("task     %s\n", task->uuid);
     printf("does     %s%s of %s%s\n", task->dry_run ? "dry run: " : "", task_operation(task),
            task->group_name, task->by_itself ? ", by itself" : "");
@@ -121,6 +121,8 @@ static void show_print(const DomgrpTask *task)
     printf("policy   %s\n", task->policy);
     if (*task->image.path != '\0')
         printf("image    %s\n", task->image.path);
+    if (*task->peer != '\0')
+        show_peer(task);
     printf("began    %s\n", began);
     printf("ended    %s\n", ended);
     if (task->error != NULL)

@@ -42,6 +42,37 @@ static const struct {
     {OPTION_FAST,
      {"fast", 0, 0, G_OPTION_ARG_NONE, NULL, "little time rather than a small image", NULL},
      offsetof(Cli, how.fast)},
+    {OPTION_MIGRATE,
+     {"live", 0, 0, G_OPTION_ARG_NONE, NULL, "send most of the memory while the group runs", NULL},
+     offsetof(Cli, how.live)},
+    {OPTION_MIGRATE,
+     {"fast", 0, 0, G_OPTION_ARG_NONE, NULL, "little time rather than few bytes", NULL},
+     offsetof(Cli, how.fast)},
+    {OPTION_MIGRATE,
+     {"command", 's', 0, G_OPTION_ARG_STRING, NULL,
+      "reach the host by COMMAND, for sh, instead of ssh", "COMMAND"},
+     offsetof(Cli, command)},
+    {OPTION_MIGRATE,
+     {"ready-timeout", 0, 0, G_OPTION_ARG_INT, NULL,
+      "take the group back SEC seconds after its first member stopped (10; not live: 3600)", "SEC"},
+     offsetof(Cli, how.ready_timeout_s)},
+    {OPTION_MIGRATE,
+     {"without-groups", 0, 0, G_OPTION_ARG_NONE, NULL, "a hypervisor without groups will do", NULL},
+     offsetof(Cli, how.without_groups)},
+    {OPTION_MIGRATE,
+     {"settle", 0, 0, G_OPTION_ARG_NONE, NULL, "ask the other host how a migration ended", NULL},
+     offsetof(Cli, settle)},
+    {OPTION_MIGRATE,
+     {"run-here", 0, 0, G_OPTION_ARG_NONE, NULL, "if it does not answer: run the group here", NULL},
+     offsetof(Cli, run_here)},
+    {OPTION_MIGRATE,
+     {"peer-is-off", 0, 0, G_OPTION_ARG_NONE, NULL, "with that: the other host is off, I looked",
+      NULL},
+     offsetof(Cli, peer_is_off)},
+    {OPTION_MIGRATE,
+     {"discard-here", 0, 0, G_OPTION_ARG_NONE, NULL, "likewise: destroy the copies on this host",
+      NULL},
+     offsetof(Cli, discard_here)},
     {OPTION_RESTORE,
      {"map", 0, 0, G_OPTION_ARG_FILENAME, NULL,
       "restore a copy, with the names and disks of domgrp-map(5)", "MAP"},
@@ -230,7 +261,7 @@ static gboolean values_check(const Command *command, const Cli *cli, GError **er
 {
     if (!policy_check(command, cli->on_failure, error))
         return FALSE;
-    if (cli->how.timeout_s > 86400) { /* or below zero */
+    if (cli->how.timeout_s > 86400 || cli->how.ready_timeout_s > 86400) { /* or below zero */
         fail_usage(command, "the time-out is to be from 1 to 86400 seconds", error);
         return FALSE;
     }
@@ -285,6 +316,7 @@ gboolean command_parse(const Command *command, Cli *cli, int *argc, char ***argv
     cli->n_arguments = *argc - MIN(skip, *argc);
     cli->how.on_failure = cli->on_failure;
     cli->how.map = cli->map;
+    cli->how.command = cli->command;
     *ret_help = help;
     return help || values_check(command, cli, error);
 }

@@ -41,12 +41,25 @@ char *task_member_line(const DomgrpTaskMember *member)
 
 /* -- plans -- */
 
+/* What the other host says, which has cleaned it. */
+static void verdict_print(const DomgrpTask *task)
+{
+    g_autofree char *verdict = text_clean(task->verdict);
+    if (*task->peer == '\0')
+        return;
+    if (*verdict == '\0')
+        printf("%s can take it\n", task->peer);
+    else
+        printf("%s says: %s\n", task->peer, verdict);
+}
+
 static void plan_print(const DomgrpTask *task)
 {
     const char *operation = task_operation(task);
     if (task->n_plan == 0) {
         printf("%s of %s would be one step on the whole group; nothing was done\n", operation,
                task->group_name);
+        verdict_print(task);
         return;
     }
     printf("%s of %s would do this, on failure %s; nothing was done\n\n", operation,
@@ -57,6 +70,9 @@ static void plan_print(const DomgrpTask *task)
         printf("%4u %-30s %-26s %s\n", step->tier, step->member, step->steps,
                *step->ready == '\0' ? "-" : step->ready);
     }
+    if (*task->peer != '\0')
+        putchar('\n');
+    verdict_print(task);
 }
 
 /* -- the end -- */
@@ -145,6 +161,26 @@ static void image_print(const Cli *cli, const char *verb, const DomgrpTask *task
            text_percent(image->file_bytes, image->memory_bytes), cut, still);
 }
 
+static guint64 took_ns(const DomgrpTask *task)
+{
+    g_autoptr(GDateTime) began = g_date_time_new_from_iso8601(task->created, NULL);
+    g_autoptr(GDateTime) ended = g_date_time_new_from_iso8601(task->finished, NULL);
+    if (began == NULL || ended == NULL)
+        return 0;
+    return (guint64)MAX(g_date_time_difference(ended, began), 0) * 1000;
+}
+
+static void migrate_print(const Cli *cli, const char *verb, const DomgrpTask *task)
+{
+    g_autofree char *took = text_duration(took_ns(task));
+    g_autofree char *wire = text_size(task->wire_bytes);
+    g_autofree char *cut = text_duration(task->image.cut_us * 1000);
+    g_autofree char *still = stills(task);
+    printf("%s %s to %s in %s: %s over the connection; members stopped within %s and stood still "
+           "%s\n",
+           verb, task->group_name, task->peer, took, wire, cut, still);
+}
+
 static const struct {
     const char *operation;
     const char *verb;
@@ -157,6 +193,8 @@ static const struct {
     {"join", "joined", join_print},           {"save", "saved", image_print},
     {"restore", "restored", running_print},   {"suspend", "suspended", image_print},
     {"resume", "resumed", running_print},     {"checkpoint", "checkpointed", image_print},
+    {"migrate", "migrated", migrate_print},   {"receive", "received", group_print},
+    {"activate", "activated", running_print},
 };
 
 /* The line, or the plan, of a task that has succeeded. */

@@ -60,8 +60,10 @@ static guint image_draw(GString *text, guint columns, Progress *progress, const 
     }
     g_autofree char *rate = text_rate(image->memory_bytes, image->total_bytes, progress->first,
                                       now - progress->moved_us);
-    g_autofree char *size = text_size(image->file_bytes);
-    g_autofree char *line = g_strdup_printf("  %s; the image has %s", rate, size);
+    gboolean moves = *task->peer != '\0';
+    g_autofree char *size = text_size(moves ? task->wire_bytes : image->file_bytes);
+    g_autofree char *line = g_strdup_printf(
+        moves ? "  %s; %s over the connection" : "  %s; the image has %s", rate, size);
     line_draw(text, columns, line);
     return 1;
 }

@@ -13,6 +13,13 @@ char *text_clean(const char *text)
     return g_string_free(clean, FALSE);
 }
 
+char *text_time(const char *text)
+{
+    g_autoptr(GDateTime) time = g_date_time_new_from_iso8601(text, NULL);
+    g_autoptr(GDateTime) local = time == NULL ? NULL : g_date_time_to_local(time);
+    return local == NULL ? g_strdup("-") : g_date_time_format(local, "%Y-%m-%d %H:%M:%S");
+}
+
 char *text_size(guint64 bytes)
 {
     static const char *const units[] = {"KiB", "MiB", "GiB", "TiB", "PiB", "EiB"};
