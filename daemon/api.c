@@ -93,6 +93,13 @@ static void on_member_failed(gpointer data, Group *group, Member *member, const 
                 member->name, info.name, error->message);
 }
 
+static void on_migration_failed(gpointer data, Group *group, const GError *error)
+{
+    GroupInfo info;
+    group_get_info(group, &info);
+    service_log(SERVICE_WARNING, "migration of %s: %s", info.name, error->message);
+}
+
 static JsonNode *record_of(gpointer data, EventClass class, const char *reference)
 {
     Api *api = data;
@@ -110,6 +117,7 @@ static const EngineListener listener = {
     .group_removed = on_group_removed,
     .operation_changed = on_operation_changed,
     .member_failed = on_member_failed,
+    .migration_failed = on_migration_failed,
 };
 
 /* -- the API -- */
