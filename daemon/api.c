@@ -72,7 +72,7 @@ static void on_operation_changed(gpointer data, Operation *operation)
     events_changed(api->events, EVENT_TASK, info.uuid, info.ended_us != 0);
     if (info.ended_us == 0)
         return;
-    if (info.dry_run)
+    if (info.dry_run && info.error == NULL)
         service_log(SERVICE_NOTICE, "dry run of %s of %s is done", operation_kind_name(info.kind),
                     info.group_name);
     else if (info.error == NULL)
