@@ -556,6 +556,57 @@ static void assert_member(JsonObject *object, const char *key, const char *want)
     g_assert_cmpstr(got, ==, want);
 }
 
+static void test_refused_migration(Fixture *f, gconstpointer data)
+{
+    const char *migrate = "Async.domain_group.migrate", *settle = "domain_group.settle";
+    const char *unknown = "1 GROUP_UNKNOWN: there is no group x: \"domgrp list\" shows those there "
+                          "are";
+    assert_operate(f, "Async.domain_group.create", DEFINITION, "success");
+    refuse(f, migrate, "\"x\",\"hostb\"", unknown);
+    refuse(f, migrate, "\"shop\"",
+           "-32602 REQUEST_INVALID: Async.domain_group.migrate takes 3 parameters, not 2");
+    refuse(f, migrate, "\"shop\",\"-oProxyCommand=x\"",
+           "1 VALUE_INVALID: \"-oProxyCommand=x\" is no host: it begins like an option");
+    refuse(f, migrate, "\"shop\",\"\"",
+           "1 VALUE_INVALID: the host to migrate to has no name; say one that ssh knows");
+    refuse(f, migrate, "\"shop\",\"b\",{\"command\":\"ssh\\n\"}",
+           "1 VALUE_INVALID: a host, and the command that reaches it, is at most 1024 bytes of "
+           "printable text");
+    refuse(f, migrate, "\"shop\",\"b\",{\"ready_timeout\":86401}",
+           "-32602 REQUEST_INVALID: Async.domain_group.migrate: options.ready_timeout must be from "
+           "0 to 86400");
+    refuse(f, migrate, "\"shop\",\"b\",{\"ordered\":true}",
+           "-32602 REQUEST_INVALID: Async.domain_group.migrate: options has a key that is not "
+           "known; it may have live, fast, command, ready_timeout, without_groups, wait, dry_run");
+    refuse(f, settle, "\"x\",\"\"", unknown);
+    refuse(f, settle, "\"shop\",\"run\"",
+           "1 VALUE_INVALID: \"run\" is no word about a migration: it is \"\", \"run-here\" or "
+           "\"discard-here\"");
+    refuse(f, settle, "\"shop\",\"run-here\"",
+           "1 GROUP_STATE: no migration of shop is open: there is nothing to settle");
+}
+
+static void on_unwanted(gpointer data, GBytes *answer)
+{
+    *(gboolean *)data = TRUE;
+    g_bytes_unref(answer);
+}
+
+/* Nobody waits any more for the answer to a word, which still comes. */
+static void test_settle_hang_up(Fixture *f, gconstpointer data)
+{
+    assert_operate(f, "Async.domain_group.create", DEFINITION, "success");
+    g_autofree char *request = request_of(f, "domain_group.settle", "\"shop\",\"\"");
+    const Peer peer = {.uid = geteuid(), .allowed = TRUE};
+    gboolean answered = FALSE;
+    ApiCall *waiting = api_call(f->api, &peer, request, strlen(request), on_unwanted, &answered);
+    g_assert_nonnull(waiting);
+    api_call_cancel(waiting);
+    refuse(f, "domain_group.settle", "\"shop\",\"\"",
+           "1 GROUP_STATE: no migration of shop is open: there is nothing to settle");
+    g_assert_false(answered);
+}
+
 static void test_options_refused(Fixture *f, gconstpointer data)
 {
     assert_operate(f, "Async.domain_group.create", DEFINITION, "success");
@@ -1054,6 +1105,8 @@ int main(int argc, char **argv)
     ADD("/image/cancel", setup, test_image_cancel);
     ADD("/refused", setup, test_refused);
     ADD("/refused/create", setup, test_refused_create);
+    ADD("/refused/migration", setup, test_refused_migration);
+    ADD("/refused/settle-hang-up", setup, test_settle_hang_up);
     ADD("/refused/busy", setup, test_busy);
     ADD("/options/refused", setup, test_options_refused);
     ADD("/options/dry-run", setup, test_dry_run);
