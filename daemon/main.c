@@ -111,6 +111,7 @@ static gboolean run_locked(const Options *options, gid_t group, GError **error)
         journal->ops->free(journal);
         return FALSE;
     }
+    host_xen_set_spool(host, images);
     ServerOptions server = {.path = options->socket, .group = group};
     gboolean served = serve(host, journal, images, &server, error);
     host->ops->free(host);

@@ -2,6 +2,8 @@
 /* The fixed parts of an image: to bytes and back. */
 #include "format.h"
 
+#include "image.h"
+
 #include <xxhash.h>
 
 static const guint8 front_magic[8] = {'D', 'O', 'M', 'G', 'R', 'P', 0x1a, '\n'};
@@ -58,7 +60,7 @@ FrontState format_front(const guint8 bytes[FORMAT_FRONT], ImageFront *ret_front)
     ret_front->version = bytes_u32(bytes + 8);
     ret_front->batch_pages = bytes_u32(bytes + 12);
     memcpy(ret_front->uuid, bytes + 16, FORMAT_UUID);
-    if (ret_front->version != FORMAT_VERSION)
+    if (ret_front->version != IMAGE_VERSION)
         return FRONT_NEWER;
     if (ret_front->batch_pages < 1 || ret_front->batch_pages > FORMAT_BATCH_MAX)
         return FRONT_BROKEN;

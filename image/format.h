@@ -9,7 +9,6 @@
 
 #include "bytes.h"
 
-#define FORMAT_VERSION 1
 #define FORMAT_PAGE 4096u
 #define FORMAT_UUID 16
 

@@ -30,6 +30,7 @@
 
 G_BEGIN_DECLS
 
+#define IMAGE_VERSION 1 /* of what is written, and the newest that is read */
 #define IMAGE_MAX_MEMBERS 1024
 #define IMAGE_MAX_TEXT (16 * 1024 * 1024) /* the longest text of a group or a member, in bytes */
 

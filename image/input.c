@@ -187,7 +187,7 @@ static gboolean judge_front(FrontState state, const ImageFront *front, GError **
         g_set_error(error, DOMGRP_ERROR, DOMGRP_ERROR_IMAGE_VERSION,
                     "the image has version %u of the format, and this domgrp reads version %d; "
                     "use a newer one",
-                    front->version, FORMAT_VERSION);
+                    front->version, IMAGE_VERSION);
         return FALSE;
     }
 }

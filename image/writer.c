@@ -83,7 +83,7 @@ static gboolean write_group(ImageWriter *writer, const ImageSpec *spec, GError *
 static gboolean begin(ImageWriter *writer, OutputWrite write, gpointer data, const ImageSpec *spec,
                       GError **error)
 {
-    ImageFront front = {.version = FORMAT_VERSION, .batch_pages = BATCH_PAGES};
+    ImageFront front = {.version = IMAGE_VERSION, .batch_pages = BATCH_PAGES};
 
     if (!payload_name_check("group", spec->group_name, error) ||
         !payload_text_check("the group's text", spec->text != NULL ? spec->text : "", error) ||

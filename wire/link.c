@@ -470,7 +470,10 @@ static gboolean dispatch(GSource *source, GSourceFunc callback, gpointer data)
 {
     Link *link = ((LinkSource *)source)->link;
     link->busy = TRUE;
-    hear(link);
+    if (is_sending(link)) /* goes before what is heard can end the link */
+        speak(link);
+    if (!link->freed)
+        hear(link);
     if (!link->freed && link->state < LINK_BROKEN)
         keep_time(link);
     if (!link->freed && link->state < LINK_BROKEN)

@@ -32,6 +32,7 @@ static gboolean sim_facts(Host *host, HostFacts *ret_facts, GError **error)
         .memory_total_kib = sim->memory_total_kib,
         .memory_free_kib = sim->memory_free_kib,
         .has_groups = sim->has_groups,
+        .image_version = 1,
         .version = "sim",
     };
     g_snprintf(facts.boot_id, sizeof facts.boot_id, "b%07x-0000-4000-8000-%012x", sim->number,

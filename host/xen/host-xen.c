@@ -123,6 +123,7 @@ static gboolean facts_read(HostXen *host, GError **error)
     g_snprintf(host->facts.version, sizeof(host->facts.version), "Xen %d.%d%s", version >> 16,
                version & 0xffff, extra);
     host->facts.has_groups = host->groups != NULL;
+    host->facts.image_version = IMAGE_VERSION;
     return TRUE;
 }
 

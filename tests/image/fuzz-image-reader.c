@@ -94,7 +94,7 @@ static GByteArray *cook(const unsigned char *data, size_t size)
 {
     Craft craft = {.bytes = g_byte_array_new(), .index = g_byte_array_new()};
     Cursor recipe = {data + 4, size - 4};
-    ImageFront front = {.version = FORMAT_VERSION, .batch_pages = data[1] % 8 + 1u};
+    ImageFront front = {.version = IMAGE_VERSION, .batch_pages = data[1] % 8 + 1u};
     guint8 fixed[FORMAT_BLOCKS] = {0};
 
     memset(front.uuid, 7, FORMAT_UUID);
