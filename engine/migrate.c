@@ -158,6 +158,14 @@ static void set_why(Migration *migration, const GError *error)
     migration->why = g_error_copy(error);
 }
 
+/* The same, if it is between this host and the other. */
+static void set_why_of_link(Migration *migration, const GError *error)
+{
+    g_autoptr(GError) why = error != NULL ? g_error_copy(error) : NULL;
+    g_prefix_error(&why, "%s: ", migration->peer);
+    set_why(migration, why);
+}
+
 static GError *why_copy(const Migration *migration)
 {
     if (migration->why != NULL)
@@ -732,7 +740,7 @@ static void on_ended(gpointer data, guint connection, const GError *error)
     gboolean was_there = is_connected(migration);
     migration->connection = 0;
     if (migration->why == NULL)
-        set_why(migration, error);
+        set_why_of_link(migration, error);
     wake_settlings(engine, migration->group);
     if (migration->transaction != NULL && was_there)
         transaction_link_lost(migration->transaction, connection);
@@ -821,7 +829,7 @@ StepResult migrate_stream(Work *work, GError **error)
         g_propagate_error(error, why_copy(migration));
         return STEP_FAILED;
     }
-    if (!g_unix_open_pipe(pipe, O_CLOEXEC, NULL)) {
+    if (!g_unix_open_pipe(pipe, FD_CLOEXEC, NULL)) {
         g_set_error(error, DOMGRP_ERROR, DOMGRP_ERROR_HOST, "no pipe can be had: %s",
                     g_strerror(errno));
         return STEP_FAILED;
@@ -918,7 +926,7 @@ StepResult migrate_open(Work *work, GError **error)
         g_propagate_error(error, why_copy(migration));
         return STEP_FAILED;
     }
-    if (!g_unix_open_pipe(pipe, O_CLOEXEC, NULL)) {
+    if (!g_unix_open_pipe(pipe, FD_CLOEXEC, NULL)) {
         g_set_error(error, DOMGRP_ERROR, DOMGRP_ERROR_HOST, "no pipe can be had: %s",
                     g_strerror(errno));
         return STEP_FAILED;
