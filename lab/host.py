@@ -308,12 +308,13 @@ class Host(Commands):
     def finish_boot(self, timeout=BOOT_TIMEOUT):
         """Waits until commands can run in dom0."""
         deadline = time.monotonic() + timeout * PATIENCE
-        agent = os.path.join(self.dir, "agent")
-        while not os.path.exists(agent):    # QEMU makes it within milliseconds of its start
+        while self.agent is None:    # QEMU listens within milliseconds of its start
             self._check_booting(deadline)
-            time.sleep(0.01)
-        with in_top():
-            self.agent = AgentLink(self.path("agent"))
+            try:
+                with in_top():
+                    self.agent = AgentLink(self.path("agent"))
+            except (FileNotFoundError, ConnectionRefusedError):
+                time.sleep(0.01)
         while not self.agent.started.wait(0.2):
             self._check_booting(deadline)
         self.boot_seconds = time.monotonic() - self.boot_started

@@ -27,7 +27,7 @@ import traceback
 
 import host
 import images
-from host import CommandFailed, Host, Network
+from host import Host, Network
 from images import LabError
 
 SKIPPED = 77
@@ -107,7 +107,7 @@ class Pool:
             try:
                 if machine.alive():
                     machine.run("lab-clean", timeout=60)
-            except CommandFailed as error:
+            except LabError as error:
                 log.write("# %s\n# it is booted anew\n" % str(error).replace("\n", "\n# "))
                 machine.power_off()
 
@@ -180,7 +180,7 @@ def add_host_logs(hosts, log):
             try:
                 text = machine.run("tail -n 40 /var/log/domgrpd.log; xl list", check=False, timeout=10)
                 log.write("---- %s: domgrpd.log, xl list\n%s%s" % (machine.name, text.out, text.err))
-            except CommandFailed as error:
+            except LabError as error:
                 log.write("%s\n" % error)
         log.write("---- %s: consoles\n%s\n" % (machine.name, "\n".join(machine.xen_log().splitlines()[-40:])))
 

@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * lab-tap HOST [COMMAND...]: what `domgrp migrate -s lab-tap` runs in the lab.
+ * It passes on what `lab-link HOST` does, and stops for ever in front of the
+ * frame that /run/lab-tap.rule names: "READY", or "DATA 4096" for the data
+ * frame with the 4096th byte. The rule is good for one connection; it becomes
+ * /run/lab-tap.held, with the tap's PID, when it has come true. What is held
+ * ends with the tap (kill it: the link is cut), and with either neighbour.
+ */
+#include "frame.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <glib/gstdio.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define RULE "/run/lab-tap.rule"
+#define HELD "/run/lab-tap.held"
+
+typedef struct {
+    int in, out;
+    guint8 bytes[WIRE_HEADER_SIZE + WIRE_DATA_MAX];
+    guint64 data; /* bytes of data so far */
+} Way;
+
+static guint32 held_type; /* 0: nothing is held */
+static guint64 held_byte;
+
+static void read_rule(void)
+{
+    g_autofree char *text = NULL;
+    char word[32] = "";
+    unsigned long long byte = 0;
+    if (!g_file_get_contents(RULE, &text, NULL, NULL) || sscanf(text, "%31s %llu", word, &byte) < 1)
+        return;
+    held_byte = byte;
+    if (strcmp(word, "DATA") == 0)
+        held_type = WIRE_TYPE_DATA;
+    for (guint i = MIGRATION_MESSAGE_OFFER; i < MIGRATION_MESSAGE_COUNT; i++)
+        if (strcmp(word,
+                   migration_event_name(MIGRATION_EVENT_OFFER + i - MIGRATION_MESSAGE_OFFER)) == 0)
+            held_type = wire_message_type(i);
+    if (held_type == 0)
+        g_error("lab-tap: " RULE " names no message: %s", word);
+    g_unlink(RULE);
+}
+
+static gboolean read_all(int fd, guint8 *bytes, gsize length)
+{
+    while (length > 0) {
+        ssize_t n = read(fd, bytes, length);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0)
+            return FALSE;
+        bytes += n;
+        length -= (gsize)n;
+    }
+    return TRUE;
+}
+
+static gboolean write_all(int fd, const guint8 *bytes, gsize length)
+{
+    while (length > 0) {
+        ssize_t n = write(fd, bytes, length);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0)
+            return FALSE;
+        bytes += n;
+        length -= (gsize)n;
+    }
+    return TRUE;
+}
+
+static guint32 get_u32(const guint8 *bytes)
+{
+    guint32 value;
+    memcpy(&value, bytes, sizeof value);
+    return GUINT32_FROM_LE(value);
+}
+
+/* Until a neighbour goes; then all of the connection does. */
+static void hold(const Way *way)
+{
+    struct pollfd ends[] = {{.fd = way->in}, {.fd = way->out}};
+    g_autofree char *pid = g_strdup_printf("%d\n", getpid());
+    if (!g_file_set_contents(HELD ".new", pid, -1, NULL) || rename(HELD ".new", HELD) != 0)
+        g_error("lab-tap: " HELD " cannot be written");
+    while (poll(ends, G_N_ELEMENTS(ends), -1) < 0 && errno == EINTR)
+        ;
+    exit(3);
+}
+
+static gboolean is_held(const Way *way, guint32 type, guint32 length)
+{
+    if (held_type != type)
+        return FALSE;
+    return type != WIRE_TYPE_DATA || way->data + length >= held_byte;
+}
+
+static gboolean pass_frame(Way *way)
+{
+    guint8 *payload = way->bytes + WIRE_HEADER_SIZE;
+    if (!read_all(way->in, way->bytes, WIRE_HEADER_SIZE))
+        return FALSE;
+    guint32 type = get_u32(way->bytes), length = get_u32(way->bytes + 4);
+    if (is_held(way, type, length))
+        hold(way);
+    if (type == WIRE_TYPE_DATA)
+        way->data += length;
+    if (!write_all(way->out, way->bytes, WIRE_HEADER_SIZE))
+        return FALSE;
+    while (length > 0) {
+        guint32 part = MIN(length, WIRE_DATA_MAX);
+        if (!read_all(way->in, payload, part) || !write_all(way->out, payload, part))
+            return FALSE;
+        length -= part;
+    }
+    return TRUE;
+}
+
+static gpointer pass(gpointer data)
+{
+    Way *way = data;
+    if (read_all(way->in, way->bytes, WIRE_GREETING_SIZE) &&
+        write_all(way->out, way->bytes, WIRE_GREETING_SIZE))
+        while (pass_frame(way))
+            ;
+    close(way->out);
+    return NULL;
+}
+
+int main(int argc, char **argv)
+{
+    g_autoptr(GError) error = NULL;
+    static Way there, back;
+    char *words[] = {"lab-link", argc > 1 ? argv[1] : "", NULL};
+    if (argc < 2) {
+        fprintf(stderr, "usage: lab-tap HOST [COMMAND...]\n");
+        return 2;
+    }
+    read_rule();
+    there.in = STDIN_FILENO;
+    back.out = STDOUT_FILENO;
+    if (!g_spawn_async_with_pipes(NULL, words, NULL, G_SPAWN_SEARCH_PATH, NULL, NULL, NULL,
+                                  &there.out, &back.in, NULL, &error)) {
+        fprintf(stderr, "lab-tap: %s\n", error->message);
+        return 1;
+    }
+    GThread *ways[] = {g_thread_new("there", pass, &there), g_thread_new("back", pass, &back)};
+    for (guint i = 0; i < G_N_ELEMENTS(ways); i++)
+        g_thread_join(ways[i]);
+    return 0;
+}
