@@ -387,6 +387,8 @@ static const Step steps_unpause_empty[] = {{group_step_end_unless_stopped, NULL,
                                            {group_step_unpause, NULL, AS_IT_IS},
                                            {group_step_unpause_store, NULL, AS_IT_IS},
                                            {0}};
+static const Step steps_let_go[] = {
+    {migrate_let_go, NULL, AS_IT_IS}, {group_step_unpause_store, NULL, AS_IT_IS}, {0}};
 static const Step steps_join[] = {{join_retrieve, NULL, AS_IT_IS},
                                   {join_unpublish, NULL, AS_IT_IS},
                                   {join_commit, NULL, AS_IT_IS},
@@ -461,7 +463,7 @@ static const Phase phases_receive[] = {{DIRECTION_NONE, PHASE_CHECKS, steps_acce
                                        {DIRECTION_NONE, 0, steps_hold, NULL},
                                        {0}};
 static const Phase phases_activate[] = {
-    {DIRECTION_NONE, 0, steps_unpause, NULL}, {DIRECTION_FORWARD, 0, steps_let_run, NULL}, {0}};
+    {DIRECTION_NONE, 0, steps_let_go, NULL}, {DIRECTION_FORWARD, 0, steps_let_run, NULL}, {0}};
 static const Phase phases_pause[] = {{DIRECTION_NONE, 0, steps_pause, steps_pause_undo}, {0}};
 static const Phase phases_unpause[] = {{DIRECTION_NONE, 0, steps_unpause, NULL}, {0}};
 static const Phase phases_join[] = {{DIRECTION_NONE, 0, steps_join, steps_join_undo}, {0}};

@@ -972,6 +972,12 @@ StepResult migrate_prepared(Work *work, GError **error)
     return STEP_FAILED;
 }
 
+/* Without groups what holds the members is their own pause, and each is let run in its turn. */
+StepResult migrate_let_go(Work *work, GError **error)
+{
+    return work->engine->facts.has_groups ? group_step_unpause(work, error) : STEP_DONE;
+}
+
 /* -- undoing a MIGRATE or a RECEIVE: the driver does it -- */
 
 static gboolean is_undecided(const Migration *migration)
