@@ -345,6 +345,8 @@ static void note(gpointer data, const SimMoment *moment)
                  .by_daemon = moment->by_daemon};
     g_strlcpy(line.name, moment->name, sizeof line.name);
     g_array_append_val(checker->lines, line);
+    if (moment->twice)
+        set_wrong(checker, "%s runs, and so does its copy on the other host", moment->name);
     switch (moment->what) {
     case SIM_BUILT:
         note_built(checker, moment, guest);

@@ -5,7 +5,7 @@
  * not how the engine keeps it: the order is read from the group's settings.
  *
  * At every instant:
- *   - of a member only one guest runs;
+ *   - of a member only one guest runs, on this host or on the one that it is joined with;
  *   - the daemon lets a guest begin once for each operation that starts the member, and once for
  *     each time that the guest before it has ended, and never without one of these;
  *   - it does so when all that the member needs run and are ready;

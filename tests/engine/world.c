@@ -43,12 +43,21 @@ static void member_failed(gpointer data, Group *group, Member *member, const GEr
     g_string_append_printf(world->notes, "!%s: %s ", member->name, error->message);
 }
 
+static void migration_failed(gpointer data, Group *group, const GError *error)
+{
+    World *world = data;
+    GroupInfo info;
+    group_get_info(group, &info);
+    g_string_append_printf(world->notes, "!%s: %s ", info.name, error->message);
+}
+
 static const EngineListener listener = {
     .group_added = group_added,
     .group_changed = group_changed,
     .group_removed = group_removed,
     .operation_changed = operation_changed,
     .member_failed = member_failed,
+    .migration_failed = migration_failed,
 };
 
 /* -- the world -- */
@@ -68,6 +77,12 @@ World *world_new(void)
     return world;
 }
 
+void world_make_links(World *world)
+{
+    world->links = links_sim_new(world->host);
+    engine_set_links(world->engine, world->links);
+}
+
 void world_stop(World *world)
 {
     checker_set_engine(world->checker, NULL);
@@ -81,6 +96,8 @@ void world_free(World *world)
     world_stop(world);
     checker_free(world->checker);
     world->journal->ops->free(world->journal);
+    if (world->links != NULL)
+        world->links->ops->free(world->links);
     world->host->ops->free(world->host);
     g_hash_table_unref(world->files);
     domgrp_settings_free(world->settings);
@@ -96,6 +113,8 @@ gboolean world_restart(World *world, GError **error)
     checker_set_engine(world->checker, world->engine);
     if (world->engine != NULL)
         engine_set_images(world->engine, "/images");
+    if (world->engine != NULL && world->links != NULL)
+        engine_set_links(world->engine, world->links);
     return world->engine != NULL;
 }
 

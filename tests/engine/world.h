@@ -11,6 +11,7 @@ typedef struct {
     Host *host;
     Journal *journal;
     Engine *engine;
+    Links *links;                /* to another host, or NULL */
     GHashTable *files;           /* member name to text; a member without one has only a name */
     Operation *last;             /* the operation begun last */
     DomgrpSettings *settings;    /* of the next group that is created; NULL: none */
@@ -24,6 +25,8 @@ typedef struct {
 } World;
 
 World *world_new(void);
+/* From now on there are connections to the host that it is joined with. */
+void world_make_links(World *world);
 void world_free(World *world);
 
 void world_set_file(World *world, const char *name, const char *text);

@@ -1,0 +1,217 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "pair.h"
+
+#include <string.h>
+
+#define REST_US (3600 * (gint64)G_USEC_PER_SEC) /* within which all must be settled */
+
+static const char *const names[] = {"db", "web", NULL};
+
+Pair *pair_new(void)
+{
+    Pair *pair = g_new0(Pair, 1);
+    for (guint i = 0; i < 2; i++)
+        pair->sides[i] = world_new();
+    host_sim_join(pair->sides[SOURCE]->host, pair->sides[DESTINATION]->host);
+    for (guint i = 0; i < 2; i++) {
+        world_make_links(pair->sides[i]);
+        g_assert_true(world_restart(pair->sides[i], NULL)); /* which knows the boot by its number */
+    }
+    return pair;
+}
+
+void pair_free(Pair *pair)
+{
+    for (guint i = 0; i < 2; i++)
+        world_free(pair->sides[i]);
+    g_free(pair);
+}
+
+/* -- the group -- */
+
+static char *member_text(guint i, const char *line)
+{
+    return g_strdup_printf("name = %s\nuuid = 11111111-2222-4333-8444-00000000000%u\n%s\n",
+                           names[i], i, line);
+}
+
+void pair_set_file(Pair *pair, const char *member, const char *line)
+{
+    for (guint i = 0; names[i] != NULL; i++) {
+        g_autofree char *text = member_text(i, line);
+        if (strcmp(names[i], member) == 0)
+            world_set_file(pair->sides[SOURCE], member, text);
+    }
+}
+
+void pair_create(Pair *pair, const char *settings)
+{
+    World *world = pair->sides[SOURCE];
+    for (guint i = 0; names[i] != NULL; i++) {
+        g_autofree char *text = member_text(i, "");
+        if (!g_hash_table_contains(world->files, names[i]))
+            world_set_file(world, names[i], text);
+    }
+    domgrp_settings_free(world->settings);
+    g_autoptr(GError) error = NULL;
+    world->settings = domgrp_settings_from_text(settings, &error);
+    g_assert_no_error(error);
+    g_assert_nonnull(world_create(world, "shop", names, NULL));
+    pair_rest(pair);
+    g_autofree char *result = world_result(world);
+    g_assert_cmpstr(result, ==, "done");
+}
+
+Operation *pair_migrate(Pair *pair, guint from, const EngineOptions *options, GError **error)
+{
+    World *world = pair->sides[from];
+    EngineOptions with_peer = *options;
+    with_peer.peer = from == SOURCE ? "h2" : "h1";
+    Operation *operation =
+        engine_operate(world->engine, OPERATION_MIGRATE, "shop", &with_peer, error);
+    world_expect(world, operation);
+    return operation;
+}
+
+/* -- what goes wrong -- */
+
+static gboolean says(Journal *journal, const char *const *lines)
+{
+    g_autofree char *text = journal_sim_describe(journal);
+    for (; *lines != NULL; lines++)
+        if (strstr(text, *lines) != NULL)
+            return TRUE;
+    return FALSE;
+}
+
+/* The destination has a copy of the group that may come to run, or has come to. */
+static gboolean destination_has(Pair *pair)
+{
+    static const char *const lines[] = {"destination of shop is PREPARED",
+                                        "destination of shop is ACTIVATING",
+                                        "destination of shop is DONE", NULL};
+    return says(pair->sides[DESTINATION]->journal, lines);
+}
+
+/* Members are there whose memory is in no other place. */
+static gboolean has_domains(const World *world)
+{
+    g_autofree char *text = host_sim_describe(world->host);
+    return strstr(text, "domain ") != NULL;
+}
+
+static void note_power(Pair *pair, guint side)
+{
+    static const char *const held[] = {"destination of shop is PREPARED", NULL};
+    World *world = pair->sides[side];
+    gboolean only = side == SOURCE
+                        ? !destination_has(pair)
+                        : !says(world->journal, held) || !has_domains(pair->sides[SOURCE]);
+    static const char *const building[] = {"destination of shop is RECEIVING", NULL};
+    if (side == DESTINATION && says(world->journal, building))
+        only = FALSE;
+    pair->may_lose = pair->may_lose || (only && has_domains(world));
+}
+
+static void begin_again(Pair *pair, guint side)
+{
+    while (!world_restart(pair->sides[side], NULL)) {
+    }
+}
+
+void pair_kill(Pair *pair, guint side)
+{
+    world_stop(pair->sides[side]);
+    begin_again(pair, side);
+}
+
+void pair_power(Pair *pair, guint side)
+{
+    note_power(pair, side);
+    world_stop(pair->sides[side]);
+    host_sim_reboot(pair->sides[side]->host);
+    begin_again(pair, side);
+}
+
+static void revive(Pair *pair)
+{
+    for (guint i = 0; i < 2; i++) {
+        if (pair->sides[i]->engine != NULL && !host_sim_died(pair->sides[i]->host))
+            continue;
+        if (pair->power)
+            pair_power(pair, i);
+        else
+            pair_kill(pair, i);
+    }
+}
+
+static void run_until(Pair *pair, gint64 until)
+{
+    do
+        revive(pair);
+    while (!host_sim_run(pair->sides[SOURCE]->host, until));
+}
+
+void pair_run_for(Pair *pair, gint64 us)
+{
+    Host *host = pair->sides[SOURCE]->host;
+    run_until(pair, host->ops->now(host) + us);
+}
+
+void pair_rest(Pair *pair)
+{
+    pair_run_for(pair, REST_US);
+}
+
+/* -- what is there -- */
+
+char *pair_list(Pair *pair)
+{
+    g_autofree char *first = world_list(pair->sides[SOURCE]);
+    g_autofree char *second = world_list(pair->sides[DESTINATION]);
+    return g_strdup_printf("%s / %s", first, second);
+}
+
+guint pair_owner(Pair *pair)
+{
+    guint owner = 2;
+    guint n = 0;
+    for (guint i = 0; i < 2; i++) {
+        if (engine_group_lookup(pair->sides[i]->engine, "shop", NULL) == NULL)
+            continue;
+        owner = i;
+        n++;
+    }
+    return n == 1 ? owner : 2;
+}
+
+static char *check_side(Pair *pair, guint side)
+{
+    g_autofree char *wrong = world_check(pair->sides[side]);
+    return wrong != NULL
+               ? g_strdup_printf("%s: %s", side == SOURCE ? "source" : "destination", wrong)
+               : NULL;
+}
+
+/* All run where the group is, or all are down and that had to be, and was told. */
+static char *check_lives(Pair *pair)
+{
+    guint owner = pair_owner(pair);
+    g_autofree char *list = pair_list(pair);
+    if (owner == 2)
+        return g_strdup_printf("not exactly one host knows the group: %s", list);
+    if (strstr(list, "shop running: db=running web=running") != NULL ||
+        strstr(list, "shop running: db=running(xl's) web=running(xl's)") != NULL)
+        return NULL;
+    if (pair->may_lose && strstr(list, "shop stopped: db=stopped web=stopped") != NULL)
+        return NULL;
+    return g_strdup_printf("the group is %s", list);
+}
+
+char *pair_check(Pair *pair)
+{
+    char *wrong = check_side(pair, SOURCE);
+    if (wrong == NULL)
+        wrong = check_side(pair, DESTINATION);
+    return wrong != NULL ? wrong : check_lives(pair);
+}

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Two worlds in one virtual time, with connections between their daemons: a
+ * group of two members, web after db, that lives on the first and is to move
+ * to the second.
+ */
+#ifndef TESTS_ENGINE_PAIR_H
+#define TESTS_ENGINE_PAIR_H
+
+#include "world.h"
+
+G_BEGIN_DECLS
+
+#define SOURCE 0
+#define DESTINATION 1
+
+typedef struct {
+    World *sides[2];
+    gboolean may_lose; /* a host that had the only copy of the group has lost its power */
+    gboolean power;    /* a daemon that dies takes its host with it */
+} Pair;
+
+Pair *pair_new(void);
+void pair_free(Pair *pair);
+/* One more line for the file of @member. */
+void pair_set_file(Pair *pair, const char *member, const char *line);
+/* Creates the group on the first host; @settings: "KEY VALUE|KEY VALUE...". */
+void pair_create(Pair *pair, const char *settings);
+/* Begins to migrate it from the side @from; NULL: that was refused. */
+Operation *pair_migrate(Pair *pair, guint from, const EngineOptions *options, GError **error);
+/* Runs for so long; a daemon that dies is followed by a new one. */
+void pair_run_for(Pair *pair, gint64 us);
+/* The same until nothing is to come any more, or an hour has passed. */
+void pair_rest(Pair *pair);
+/* The daemon of @side dies and begins again; or its host does, by power off and on. */
+void pair_kill(Pair *pair, guint side);
+void pair_power(Pair *pair, guint side);
+/* What is wrong at rest, or NULL; free with g_free(). */
+char *pair_check(Pair *pair);
+/* "shop running: db=running web=running / ": what the two hosts have. Free with g_free(). */
+char *pair_list(Pair *pair);
+/* Where the group is: SOURCE or DESTINATION, or 2 if not exactly one of them knows it. */
+guint pair_owner(Pair *pair);
+
+G_END_DECLS
+
+#endif

@@ -1,0 +1,350 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* A group goes from one simulated host to another: the stories without a fault. */
+#include "pair.h"
+
+#include <string.h>
+
+#define ORDER "after web: db\n"
+#define HERE "shop running: db=running web=running / "
+#define THERE " / shop running: db=running web=running"
+
+#define UNDONE "FAILED_AND_UNDONE: migrate of shop failed and was undone: "
+
+static const EngineOptions still = {0};
+static const EngineOptions live = {.live = TRUE};
+static const EngineOptions dry = {.dry_run = TRUE};
+
+/* -- helpers -- */
+
+static void assert_list(Pair *pair, const char *expected)
+{
+    g_autofree char *list = pair_list(pair);
+    g_assert_cmpstr(list, ==, expected);
+}
+
+static void assert_result(Pair *pair, guint side, const char *expected)
+{
+    g_autofree char *result = world_result(pair->sides[side]);
+    g_assert_cmpstr(result, ==, expected);
+}
+
+static void print_traces(Pair *pair)
+{
+    for (guint i = 0; i < 2 && g_getenv("TRACE") != NULL; i++) {
+        g_autofree char *trace = checker_trace(pair->sides[i]->checker);
+        g_print("# host %u: %s\n%s", i + 1, pair->sides[i]->notes->str, trace);
+    }
+}
+
+static void assert_good(Pair *pair)
+{
+    g_autofree char *wrong = pair_check(pair);
+    if (wrong != NULL)
+        print_traces(pair);
+    g_assert_cmpstr(wrong, ==, NULL);
+}
+
+static Pair *begin(void)
+{
+    Pair *pair = pair_new();
+    pair_create(pair, ORDER);
+    return pair;
+}
+
+static void migrate(Pair *pair, guint from, const EngineOptions *options)
+{
+    g_autoptr(GError) error = NULL;
+    pair_migrate(pair, from, options, &error);
+    g_assert_no_error(error);
+}
+
+/* Runs until the migration is in @state on @side. */
+static void run_until(Pair *pair, guint side, const char *state)
+{
+    GroupMigration migration = {.state = ""};
+    for (guint ms = 0; ms < 60000 && strcmp(migration.state, state) != 0; ms++) {
+        const Group *group = engine_group_lookup(pair->sides[side]->engine, "shop", NULL);
+        pair_run_for(pair, 1000);
+        if (group == NULL || !group_get_migration(group, &migration))
+            migration.state = "";
+    }
+    g_assert_cmpstr(migration.state, ==, state);
+}
+
+static void finish(Pair *pair, const char *list, const char *result)
+{
+    pair_rest(pair);
+    assert_result(pair, SOURCE, result);
+    assert_list(pair, list);
+    assert_good(pair);
+    pair_free(pair);
+}
+
+/* -- it goes -- */
+
+static void test_still(void)
+{
+    Pair *pair = begin();
+    migrate(pair, SOURCE, &still);
+    finish(pair, THERE, "done");
+}
+
+static void test_live(void)
+{
+    Pair *pair = begin();
+    migrate(pair, SOURCE, &live);
+    finish(pair, THERE, "done");
+}
+
+static void test_return(void)
+{
+    Pair *pair = begin();
+    for (guint i = 0; i < 4; i++) {
+        migrate(pair, i % 2, &live);
+        pair_rest(pair);
+        assert_result(pair, i % 2, "done");
+        assert_list(pair, i % 2 == SOURCE ? THERE : HERE);
+        assert_good(pair);
+    }
+    pair_free(pair);
+}
+
+/* What it is at the end is what it was, and works as a group does. */
+static void test_after(void)
+{
+    Pair *pair = begin();
+    migrate(pair, SOURCE, &live);
+    pair_rest(pair);
+    World *world = pair->sides[DESTINATION];
+    static const OperationKind kinds[] = {OPERATION_PAUSE, OPERATION_UNPAUSE, OPERATION_REBOOT,
+                                          OPERATION_SUSPEND, OPERATION_RESUME};
+    for (guint i = 0; i < G_N_ELEMENTS(kinds); i++) {
+        world_expect(world, engine_operate(world->engine, kinds[i], "shop", NULL, NULL));
+        pair_rest(pair);
+        assert_result(pair, DESTINATION, "done");
+    }
+    finish(pair, THERE, "done");
+}
+
+static void test_dry_run(void)
+{
+    Pair *pair = begin();
+    OperationInfo info;
+    migrate(pair, SOURCE, &dry);
+    pair_rest(pair);
+    operation_get_info(pair->sides[SOURCE]->last, &info);
+    g_assert_nonnull(strstr(info.verdict, "can take shop: 2 members, 4096 MiB free"));
+    finish(pair, HERE, "done");
+}
+
+/* -- it is taken back -- */
+
+static void cancel_in(guint side, const char *state, const char *result)
+{
+    Pair *pair = begin();
+    OperationInfo info;
+    g_autoptr(GError) error = NULL;
+    migrate(pair, SOURCE, &live);
+    operation_get_info(pair->sides[SOURCE]->last, &info);
+    if (state != NULL)
+        run_until(pair, side, state);
+    engine_cancel(pair->sides[SOURCE]->engine, info.uuid, &error);
+    g_assert_no_error(error);
+    finish(pair, HERE, result);
+}
+
+static void test_cancel(void)
+{
+    static const char *const undone = "FAILED_AND_UNDONE: migrate of shop was cancelled and undone";
+    cancel_in(SOURCE, NULL, "CANCELLED: migrate of shop was cancelled");
+    cancel_in(SOURCE, "CHECKING", "CANCELLED: migrate of shop was cancelled");
+    cancel_in(DESTINATION, "RECEIVING", "CANCELLED: migrate of shop was cancelled");
+    cancel_in(SOURCE, "SENDING", undone);
+    cancel_in(SOURCE, "SWITCHING", undone);
+    cancel_in(SOURCE, "WAITING", undone);
+    cancel_in(DESTINATION, "PREPARED", undone);
+}
+
+static void test_cancel_late(void)
+{
+    Pair *pair = begin();
+    OperationInfo info;
+    g_autoptr(GError) error = NULL;
+    migrate(pair, SOURCE, &live);
+    operation_get_info(pair->sides[SOURCE]->last, &info);
+    run_until(pair, SOURCE, "COMMITTED");
+    g_assert_false(engine_cancel(pair->sides[SOURCE]->engine, info.uuid, &error));
+    g_assert_cmpstr(error->message, ==,
+                    "the migrate of shop is decided, the group is the other host's, and cannot be "
+                    "cancelled");
+    finish(pair, THERE, "done");
+}
+
+/* -- it is refused -- */
+
+static void test_paused(void)
+{
+    Pair *pair = begin();
+    g_autoptr(GError) error = NULL;
+    World *world = pair->sides[SOURCE];
+    world_expect(world, engine_operate(world->engine, OPERATION_PAUSE, "shop", NULL, NULL));
+    pair_rest(pair);
+    g_assert_null(pair_migrate(pair, SOURCE, &live, &error));
+    g_assert_cmpstr(error->message, ==,
+                    "shop is paused, so its guests cannot answer: \"domgrp unpause shop\" first");
+    pair_free(pair);
+}
+
+static void create_at_destination(Pair *pair, const char *group, const char *uuid,
+                                  const char *member)
+{
+    const char *names[] = {member, NULL};
+    World *world = pair->sides[DESTINATION];
+    world->uuid = uuid;
+    g_assert_nonnull(world_create(world, group, names, NULL));
+    pair_rest(pair);
+    assert_result(pair, DESTINATION, "done");
+}
+
+static char *group_uuid(Pair *pair)
+{
+    GroupInfo info;
+    group_get_info(engine_group_lookup(pair->sides[SOURCE]->engine, "shop", NULL), &info);
+    return g_strdup(info.uuid);
+}
+
+static void refused(Pair *pair, const EngineOptions *options, const char *list, const char *result)
+{
+    migrate(pair, SOURCE, options);
+    pair_rest(pair);
+    assert_result(pair, SOURCE, result);
+    assert_list(pair, list);
+    for (guint i = 0; i < 2; i++) {
+        g_autofree char *wrong = world_check(pair->sides[i]);
+        g_assert_cmpstr(wrong, ==, NULL);
+    }
+}
+
+static void test_taken(void)
+{
+    static const char *const name_taken =
+        "REMOTE_REFUSED: h2: there is a group shop already: choose another name or delete that one";
+    static const char *const member_taken =
+        "REMOTE_REFUSED: h2: web is the name of a member of group post already: give it another";
+    Pair *pair = begin();
+    create_at_destination(pair, "shop", NULL, "other");
+    refused(pair, &live, HERE "shop running: other=running", name_taken);
+    refused(pair, &dry, HERE "shop running: other=running", name_taken);
+    pair_free(pair);
+
+    pair = begin();
+    g_autofree char *uuid = group_uuid(pair);
+    g_autofree char *uuid_taken = g_strdup_printf(
+        "REMOTE_REFUSED: h2: the UUID %s of shop belongs to group post already", uuid);
+    create_at_destination(pair, "post", uuid, "other");
+    refused(pair, &live, HERE "post running: other=running", uuid_taken);
+    pair_free(pair);
+
+    pair = begin();
+    create_at_destination(pair, "post", NULL, "web");
+    refused(pair, &live, HERE "post running: web=running", member_taken);
+    refused(pair, &dry, HERE "post running: web=running", member_taken);
+    pair_free(pair);
+}
+
+static void test_memory(void)
+{
+    Pair *pair = begin();
+    host_sim_set_memory(pair->sides[DESTINATION]->host, 100 * 1024);
+    refused(pair, &live, HERE,
+            "REMOTE_REFUSED: h2: web of shop needs 64 MiB, but of the 100 MiB that are free on "
+            "this host only 36 MiB are left for it: nothing was started; free memory or give "
+            "members less");
+    pair_free(pair);
+}
+
+static void test_unreachable(void)
+{
+    Pair *pair = begin();
+    links_sim_set_reachable(pair->sides[DESTINATION]->links, FALSE);
+    refused(pair, &live, HERE,
+            "FAILED_AND_UNDONE: migrate of shop failed before anything was changed: the other host "
+            "cannot be reached");
+    pair_free(pair);
+}
+
+static void test_no_groups(void)
+{
+    Pair *pair = begin();
+    world_make_stock(pair->sides[DESTINATION]);
+    refused(pair, &live, HERE,
+            "REMOTE_REFUSED: h2: the hypervisor here knows no groups, and shop would not be held "
+            "together: boot the one with groups, or say --without-groups");
+    migrate(pair, SOURCE, &(EngineOptions){.live = TRUE, .without_groups = TRUE});
+    finish(pair, THERE, "done");
+}
+
+/* -- a member that does not do what it should -- */
+
+static void test_no_suspend(void)
+{
+    Pair *pair = pair_new();
+    pair_set_file(pair, "db", "no_suspend = 1");
+    pair_create(pair, ORDER);
+    migrate(pair, SOURCE, &live);
+    finish(pair, HERE, UNDONE "db: its guest did not suspend within 5 s");
+}
+
+static void test_late_suspend(void)
+{
+    Pair *pair = pair_new();
+    pair_set_file(pair, "web", "suspend_takes = 7");
+    pair_create(pair, ORDER);
+    migrate(pair, SOURCE, &live);
+    finish(pair, HERE, UNDONE "web: its guest did not suspend within 5 s");
+}
+
+static void test_not_built(void)
+{
+    Pair *pair = begin();
+    migrate(pair, SOURCE, &live);
+    run_until(pair, DESTINATION, "RECEIVING");
+    host_sim_set_memory(pair->sides[DESTINATION]->host, 100 * 1024);
+    finish(pair, HERE, UNDONE "h2: web: there is no memory left for web");
+}
+
+static void test_crash(void)
+{
+    Pair *pair = begin();
+    migrate(pair, SOURCE, &live);
+    run_until(pair, SOURCE, "SENDING");
+    pair_run_for(pair, G_USEC_PER_SEC / 2);
+    sim_guest_end(pair->sides[SOURCE]->host, "web", HOST_REASON_CRASH);
+    pair_rest(pair);
+    assert_result(pair, SOURCE, UNDONE "web: web has ended while it was copied");
+    assert_list(pair, "shop partial: db=running web=stopped / ");
+    pair_free(pair);
+}
+
+int main(int argc, char **argv)
+{
+    g_test_init(&argc, &argv, NULL);
+    g_test_set_nonfatal_assertions();
+    g_test_add_func("/migrate/still", test_still);
+    g_test_add_func("/migrate/live", test_live);
+    g_test_add_func("/migrate/return", test_return);
+    g_test_add_func("/migrate/after", test_after);
+    g_test_add_func("/migrate/dry-run", test_dry_run);
+    g_test_add_func("/migrate/cancel", test_cancel);
+    g_test_add_func("/migrate/cancel-late", test_cancel_late);
+    g_test_add_func("/migrate/paused", test_paused);
+    g_test_add_func("/migrate/taken", test_taken);
+    g_test_add_func("/migrate/memory", test_memory);
+    g_test_add_func("/migrate/unreachable", test_unreachable);
+    g_test_add_func("/migrate/no-groups", test_no_groups);
+    g_test_add_func("/migrate/no-suspend", test_no_suspend);
+    g_test_add_func("/migrate/late-suspend", test_late_suspend);
+    g_test_add_func("/migrate/not-built", test_not_built);
+    g_test_add_func("/migrate/crash", test_crash);
+    return g_test_run();
+}
