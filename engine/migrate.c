@@ -40,6 +40,7 @@ struct Migration {
     MigrationAction acting;  /* that has not ended yet */
     const MigrationRow *row; /* whose action that is */
     gboolean calling;        /* a call of the host is under way for it */
+    MemberNode *called;      /* the member that it is about, if it is about one */
     gboolean stopping;       /* the operation was told to stop for it */
     GHashTable *acted;       /* of MemberNode: the action is done to them */
     guint stage;             /* of an action on the group, how far it is */
@@ -1061,38 +1062,25 @@ static void call_ended(gpointer data, const GError *error)
     engine_turn(migration->engine);
 }
 
-/* A call about one member; what it has done is seen at the next turn. */
-typedef struct {
-    Migration *migration;
-    MemberNode *member;
-} MemberCall;
-
+/* What a call about one member has done is seen at the next turn. */
 static void resumed(gpointer data, const GError *error)
 {
-    g_autofree MemberCall *call = data;
-    MemberNode *member = call->member;
+    Migration *migration = data;
+    MemberNode *member = migration->called;
     const Operation *operation = member->group->operation;
     if (error == NULL) {
         member_store_gone_on(member);
         if (operation != NULL && member->node != NULL)
             operation_note_gone_on(operation, member->node);
     }
-    call_ended(call->migration, error);
+    call_ended(migration, error);
 }
 
-static void destroyed(gpointer data, const GError *error)
+static void call_about(Migration *migration, MemberNode *member)
 {
-    g_autofree MemberCall *call = data;
-    call_ended(call->migration, error);
-}
-
-static MemberCall *member_call(Migration *migration, MemberNode *member)
-{
-    MemberCall *call = g_new0(MemberCall, 1);
-    *call = (MemberCall){migration, member};
     migration->calling = TRUE;
+    migration->called = member;
     g_hash_table_add(migration->acted, member);
-    return call;
 }
 
 /* The hold, not a pause that an operator has made since. */
@@ -1140,8 +1128,8 @@ static gboolean act_resume(Migration *migration)
     MemberNode *member = next_to_resume(migration);
     if (member == NULL)
         return TRUE;
-    host->ops->domain_resume(host, member->domain.domid, member->shown.uuid, resumed,
-                             member_call(migration, member));
+    call_about(migration, member);
+    host->ops->domain_resume(host, member->domain.domid, member->shown.uuid, resumed, migration);
     return FALSE;
 }
 
@@ -1214,8 +1202,9 @@ static gboolean act_destroy(Migration *migration)
         MemberNode *member = migration->group->members->pdata[i];
         if (!is_to_destroy(migration, member))
             continue;
-        host->ops->domain_destroy(host, member->domain.domid, member->shown.uuid, destroyed,
-                                  member_call(migration, member));
+        call_about(migration, member);
+        host->ops->domain_destroy(host, member->domain.domid, member->shown.uuid, call_ended,
+                                  migration);
         return FALSE;
     }
     for (guint i = 0; i < migration->group->members->len; i++) {
