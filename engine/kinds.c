@@ -387,8 +387,11 @@ static const Step steps_unpause_empty[] = {{group_step_end_unless_stopped, NULL,
                                            {group_step_unpause, NULL, AS_IT_IS},
                                            {group_step_unpause_store, NULL, AS_IT_IS},
                                            {0}};
-static const Step steps_let_go[] = {
-    {migrate_let_go, NULL, AS_IT_IS}, {group_step_unpause_store, NULL, AS_IT_IS}, {0}};
+/* Nothing runs while the group is held: if that cannot be ended, no member's own pause is. */
+static const Step steps_let_go[] = {{migrate_let_go, NULL, AS_IT_IS},
+                                    {group_step_unpause_store, NULL, AS_IT_IS},
+                                    {migrate_go_on, NULL, AS_IT_IS},
+                                    {0}};
 static const Step steps_join[] = {{join_retrieve, NULL, AS_IT_IS},
                                   {join_unpublish, NULL, AS_IT_IS},
                                   {join_commit, NULL, AS_IT_IS},
@@ -643,7 +646,7 @@ const Kind kinds[OPERATION_KIND_COUNT] = {
                            .phases = phases_receive},
     [OPERATION_ACTIVATE] = {.name = "activate",
                             .plan = "let run",
-                            .policy = DOMGRP_POLICY_CONTINUE,
+                            .policy = DOMGRP_POLICY_STOP,
                             .during = GROUP_STARTING,
                             .undoing = AS_THEY_ARE,
                             .selects = selects_all,

@@ -979,6 +979,13 @@ StepResult migrate_let_go(Work *work, GError **error)
     return work->engine->facts.has_groups ? group_step_unpause(work, error) : STEP_DONE;
 }
 
+/* From here on what fails with one member does not hold up the others. */
+StepResult migrate_go_on(Work *work, GError **error)
+{
+    work->operation->policy = DOMGRP_POLICY_CONTINUE;
+    return STEP_DONE;
+}
+
 /* -- undoing a MIGRATE or a RECEIVE: the driver does it -- */
 
 static gboolean is_undecided(const Migration *migration)

@@ -660,6 +660,7 @@ StepResult migrate_hold(Work *work, GError **error);
 StepResult migrate_prepared(Work *work, GError **error);
 StepResult migrate_give_up(Work *work, GError **error);
 StepResult migrate_let_go(Work *work, GError **error);
+StepResult migrate_go_on(Work *work, GError **error);
 
 /* -- the beginning (recover.c) -- */
 
