@@ -1090,7 +1090,15 @@ static void call_about(Migration *migration, MemberNode *member)
     g_hash_table_add(migration->acted, member);
 }
 
-/* The hold, not a pause that an operator has made since. */
+static void unpaused(gpointer data, const GError *error)
+{
+    Migration *migration = data;
+    if (error == NULL)
+        migration->group->paused = FALSE;
+    call_ended(migration, error);
+}
+
+/* The hold, not a pause that an operator has made. */
 static gboolean unpause(Migration *migration)
 {
     Group *group = migration->group;
@@ -1099,9 +1107,8 @@ static gboolean unpause(Migration *migration)
         return FALSE;
     g_autoptr(GArray) domids = group_domids(group);
     migration->calling = TRUE;
-    group->paused = FALSE;
-    host->ops->group_unpause(host, group->id, domids->len, (const guint32 *)domids->data,
-                             call_ended, migration);
+    host->ops->group_unpause(host, group->id, domids->len, (const guint32 *)domids->data, unpaused,
+                             migration);
     return TRUE;
 }
 
