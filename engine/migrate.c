@@ -51,7 +51,13 @@ struct Migration {
     gboolean end_came;       /* END waits for that */
     enum { LET_NOT, LET_BEGUN, LET_FAILED } let; /* what became of letting run what was held */
     gboolean operator_paused;                    /* the pause of the group is an operator's */
-    gboolean over;                               /* the driver has come to rest */
+    gboolean unpublished;                        /* the group's record is not in xenstore */
+    gboolean left;                               /* nor is it in the hypervisor */
+    struct {
+        guint connection; /* 0: none does */
+        MigrationMessage message;
+    } waits;       /* for the group to leave this host */
+    gboolean over; /* the driver has come to rest */
 };
 
 static Links *links_of(const Migration *migration)
@@ -98,6 +104,24 @@ static gboolean is_free(const Migration *migration)
     return is_source(migration) ? state == MIGRATION_S_HOME || state == MIGRATION_S_CHECKING ||
                                       state == MIGRATION_S_SENDING || state == MIGRATION_S_ABORTED
                                 : state == MIGRATION_D_DONE || state == MIGRATION_D_HOME;
+}
+
+/* The group is nowhere on this host. */
+static gboolean is_away(MigrationSide side, guint state)
+{
+    return side == MIGRATION_SOURCE_SIDE
+               ? state == MIGRATION_S_MOVED || state == MIGRATION_S_NONE
+               : state == MIGRATION_D_NONE || state == MIGRATION_D_DISCARDED;
+}
+
+gboolean migration_has_moved(const Group *group)
+{
+    const Migration *migration = group->migration;
+    if (migration == NULL)
+        return FALSE;
+    guint state = state_of(migration);
+    return is_away(migration->side, state) ||
+           (!is_source(migration) && state == MIGRATION_D_RECEIVING);
 }
 
 gboolean migration_keeps(const Group *group)
@@ -690,11 +714,34 @@ static void note_said(Migration *migration, const MigrationSaid *said)
     }
 }
 
+/*
+ * With @message the group is away, by a row that does nothing to it: what is left of it in the
+ * hypervisor and in xenstore goes before that is written, or a daemon that dies then leaves it.
+ */
+static gboolean ends_here(const Migration *migration, MigrationMessage message)
+{
+    const MigrationRow *row =
+        migration_step(migration->side, state_of(migration), migration_message_event(message));
+    return !is_busy(migration) && row != NULL && row->action == MIGRATION_ACTION_NOTHING &&
+           is_away(migration->side, row->next) &&
+           (!migration->left || migration->group->in_hypervisor);
+}
+
+static void hear(Migration *migration, guint connection, const MigrationSaid *said)
+{
+    if (strcmp(said->transaction, migration->uuid) == 0 && ends_here(migration, said->message)) {
+        migration->waits.connection = connection;
+        migration->waits.message = said->message;
+        return;
+    }
+    transaction_receive(migration->transaction, connection, said->transaction, said->message);
+}
+
 static void source_hears(Migration *migration, guint connection, const MigrationSaid *said)
 {
     note_said(migration, said);
     if (migration->transaction != NULL)
-        transaction_receive(migration->transaction, connection, said->transaction, said->message);
+        hear(migration, connection, said);
 }
 
 static void destination_hears(Migration *migration, guint connection, const MigrationSaid *said)
@@ -709,7 +756,7 @@ static void destination_hears(Migration *migration, guint connection, const Migr
         !migration->built)
         migration->end_came = TRUE;
     else
-        transaction_receive(migration->transaction, connection, said->transaction, said->message);
+        hear(migration, connection, said);
 }
 
 static void on_said(gpointer data, guint connection, const MigrationSaid *said)
@@ -1177,35 +1224,48 @@ static gboolean is_to_destroy(const Migration *migration, const MemberNode *memb
     return !is_source(migration) && member_is_half_there(member); /* it was being built */
 }
 
-/* The group is to be nowhere here when the row is done. */
-static gboolean goes_away(const Migration *migration)
+static void unpublished(gpointer data, const GError *error)
 {
-    guint next = migration->row->next;
-    return is_source(migration) ? next == MIGRATION_S_MOVED
-                                : next == MIGRATION_D_NONE || next == MIGRATION_D_DISCARDED;
+    Migration *migration = data;
+    migration->unpublished = error == NULL;
+    if (error != NULL && migration->acting == MIGRATION_ACTION_NOTHING)
+        engine_retry(migration->engine);
+    if (migration->acting != MIGRATION_ACTION_NOTHING) {
+        call_ended(migration, error);
+        return;
+    }
+    migration->calling = FALSE;
+    engine_turn(migration->engine);
+}
+
+/* Takes the group from xenstore and from the hypervisor. FALSE: it is not away yet. */
+static gboolean leave(Migration *migration, GError **error)
+{
+    Group *group = migration->group;
+    Host *host = host_of(migration);
+    if (group->publisher != NULL || migration->calling)
+        return FALSE;
+    if (group->in_hypervisor || !migration->unpublished) {
+        g_autoptr(GArray) domids = group_domids(group);
+        group->in_hypervisor = FALSE;
+        migration->unpublished = migration->left = FALSE;
+        migration->calling = TRUE;
+        host->ops->record_unpublish(host, group->uuid, domids->len, (const guint32 *)domids->data,
+                                    unpublished, migration);
+        return FALSE;
+    }
+    migration->left = group_unmake(group, error);
+    group->paused = group->paused && !migration->left;
+    return migration->left;
 }
 
 static gboolean act_leave(Migration *migration)
 {
-    Group *group = migration->group;
-    Host *host = host_of(migration);
     g_autoptr(GError) error = NULL;
-    if (group->publisher != NULL)
-        return FALSE;
-    if (migration->stage == 0) {
-        g_autoptr(GArray) domids = group_domids(group);
-        group->in_hypervisor = FALSE;
-        migration->stage++;
-        migration->calling = TRUE;
-        host->ops->record_unpublish(host, group->uuid, domids->len, (const guint32 *)domids->data,
-                                    call_ended, migration);
-        return FALSE;
-    }
-    if (group_unmake(group, &error)) {
-        group->paused = FALSE;
+    if (leave(migration, &error))
         return TRUE;
-    }
-    acted(migration, error);
+    if (error != NULL)
+        acted(migration, error);
     return FALSE;
 }
 
@@ -1227,7 +1287,7 @@ static gboolean act_destroy(Migration *migration)
         member->owned_domid = member->suspend_domid = HOST_DOMID_NONE;
         member->owner_doubt = TRUE;
     }
-    return !goes_away(migration) || act_leave(migration);
+    return !is_away(migration->side, migration->row->next) || act_leave(migration);
 }
 
 static gboolean act_lose(Migration *migration)
@@ -1351,6 +1411,21 @@ static void begin_boot_start(Group *group)
         engine_retry(group->engine);
 }
 
+/* A message waits for the group to be away. */
+static void run_leaving(Migration *migration)
+{
+    guint connection = migration->waits.connection;
+    g_autoptr(GError) error = NULL;
+    if (connection == 0 || !leave(migration, &error)) {
+        if (error != NULL)
+            engine_retry(migration->engine);
+        return;
+    }
+    migration->waits.connection = 0;
+    transaction_receive(migration->transaction, connection, migration->uuid,
+                        migration->waits.message);
+}
+
 /* The driver has come to rest: the group is an ordinary one, or is not here any more. */
 static void end_migration(Migration *migration)
 {
@@ -1359,11 +1434,9 @@ static void end_migration(Migration *migration)
                                          : state_of(migration) == MIGRATION_D_NONE;
     gboolean working = group->operation != NULL && (group->operation->kind == OPERATION_MIGRATE ||
                                                     group->operation->kind == OPERATION_RECEIVE);
-    if (working || (gone && group->operation != NULL))
+    if (working || migration->calling || (gone && group->operation != NULL))
         return;
     drop(migration);
-    if (gone && group->in_hypervisor)
-        group_unmake(group, NULL);
     if (gone)
         engine_remove_group(group);
     else
@@ -1386,6 +1459,7 @@ static void run_migration(Migration *migration)
     if (migration->transaction == NULL)
         return;
     run_action(migration);
+    run_leaving(migration);
     watch_copies(migration);
     let_run(migration);
     if (migration->over)

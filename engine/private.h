@@ -636,6 +636,8 @@ StepResult join_pause(Work *work, GError **error);
 void migration_free(Migration *migration);
 /* The group's members are the migration's to care for: nobody else does anything to them. */
 gboolean migration_keeps(const Group *group);
+/* It is away, or is to go: neither the hypervisor nor xenstore is to know it. */
+gboolean migration_has_moved(const Group *group);
 /* IN_DOUBT or MOVED, or GROUP_STATE_COUNT for none of its own. */
 GroupState migration_group_state(const Group *group);
 /* Whether a migration that may be open lets @kind begin on @group. */

@@ -152,6 +152,8 @@ static gboolean settle_group(Group *group, GError **error)
 {
     guint32 id = group->id;
     gboolean paused = group->paused;
+    if (migration_has_moved(group)) /* what is left of it goes with the migration's restart */
+        return settle_order(group, error);
     if (!settle_order(group, error) || !group_make(group, error)) {
         g_prefix_error(error, "%s: ", group->name);
         return FALSE;
