@@ -1287,7 +1287,9 @@ static gboolean act_destroy(Migration *migration)
         member->owned_domid = member->suspend_domid = HOST_DOMID_NONE;
         member->owner_doubt = TRUE;
     }
-    return !is_away(migration->side, migration->row->next) || act_leave(migration);
+    if (is_away(migration->side, migration->row->next))
+        return act_leave(migration);
+    return !unpause(migration); /* it held what is not there any more */
 }
 
 static gboolean act_lose(Migration *migration)
@@ -1310,7 +1312,6 @@ static gboolean act_cold_start(Migration *migration)
     Group *group = migration->group;
     g_autoptr(GError) error = NULL;
     OperationRequest request = {.kind = OPERATION_START, .group = group, .by_itself = TRUE};
-    group->paused = FALSE;
     if (group_make(group, &error) && operation_new(group->engine, &request, &error) != NULL)
         return TRUE;
     acted(migration, error);
