@@ -737,10 +737,29 @@ static void hear(Migration *migration, guint connection, const MigrationSaid *sa
     transaction_receive(migration->transaction, connection, said->transaction, said->message);
 }
 
+static void watch_copies(Migration *migration);
+
+/*
+ * Whether what is held is as it is known to be: nobody may count on a copy that is gone. If that
+ * cannot be seen, the other side has to say it again.
+ */
+static gboolean sees_copies(Migration *migration, guint connection)
+{
+    if (migration_copies(migration->side, state_of(migration)) != MIGRATION_COPIES_HELD)
+        return TRUE;
+    if (reality_read(migration->engine, FALSE, NULL)) {
+        watch_copies(migration);
+        return TRUE;
+    }
+    links_of(migration)->ops->hang_up(links_of(migration), connection);
+    transaction_link_lost(migration->transaction, connection);
+    return FALSE;
+}
+
 static void source_hears(Migration *migration, guint connection, const MigrationSaid *said)
 {
     note_said(migration, said);
-    if (migration->transaction != NULL)
+    if (migration->transaction != NULL && sees_copies(migration, connection))
         hear(migration, connection, said);
 }
 
@@ -755,7 +774,7 @@ static void destination_hears(Migration *migration, guint connection, const Migr
     if (said->message == MIGRATION_MESSAGE_END && state_of(migration) == MIGRATION_D_RECEIVING &&
         !migration->built)
         migration->end_came = TRUE;
-    else
+    else if (sees_copies(migration, connection))
         hear(migration, connection, said);
 }
 
