@@ -291,7 +291,7 @@ JournalGroup *group_to_journal(const Group *group)
     record->id = group->id;
     record->text = g_strdup(group->text);
     record->settings = domgrp_settings_to_text(group->settings);
-    record->paused = group->paused;
+    record->paused = group->paused && !migration_holds(group);
     record->failed = group->failed;
     memcpy(record->image_uuid, group->image_uuid, sizeof record->image_uuid);
     record->image_path = g_strdup(group->image_path);

@@ -56,8 +56,9 @@ struct Migration {
     struct {
         guint connection; /* 0: none does */
         MigrationMessage message;
-    } waits;       /* for the group to leave this host */
-    gboolean over; /* the driver has come to rest */
+    } waits;            /* for the group to leave this host */
+    gboolean is_loaded; /* and its restart is still to come */
+    gboolean over;      /* the driver has come to rest */
 };
 
 static Links *links_of(const Migration *migration)
@@ -99,7 +100,7 @@ static gboolean is_connected(const Migration *migration)
 static gboolean is_free(const Migration *migration)
 {
     guint state = state_of(migration);
-    if (migration->acting != MIGRATION_ACTION_NOTHING)
+    if (migration->acting != MIGRATION_ACTION_NOTHING || migration->is_loaded)
         return FALSE;
     return is_source(migration) ? state == MIGRATION_S_HOME || state == MIGRATION_S_CHECKING ||
                                       state == MIGRATION_S_SENDING || state == MIGRATION_S_ABORTED
@@ -122,6 +123,12 @@ gboolean migration_has_moved(const Group *group)
     guint state = state_of(migration);
     return is_away(migration->side, state) ||
            (!is_source(migration) && state == MIGRATION_D_RECEIVING);
+}
+
+gboolean migration_holds(const Group *group)
+{
+    const Migration *migration = group->migration;
+    return migration != NULL && !migration->operator_paused && !is_free(migration);
 }
 
 gboolean migration_keeps(const Group *group)
@@ -266,7 +273,6 @@ static gboolean write_record(gpointer data, JournalMigration *record, GError **e
         memcpy(record->operation_uuid, group->operation->uuid, sizeof record->operation_uuid);
     prepare_members(migration, record->state);
     g_autoptr(JournalGroup) kept = group_to_journal(group);
-    kept->paused = kept->paused && is_free(migration);
     return transaction_store(migration->engine->journal, record, kept, error);
 }
 
@@ -1516,7 +1522,7 @@ gboolean migration_load(Engine *engine, const JournalMigration *record, GError *
     }
     Migration *migration = migration_new(group, side, record->uuid, record->peer, record->command);
     migration->operator_paused = group->paused;
-    migration->asked = TRUE;
+    migration->asked = migration->is_loaded = TRUE;
     migration->transaction =
         transaction_new(&transaction_ops, migration, side, record, engine->facts.boot_id);
     return TRUE;
@@ -1529,8 +1535,10 @@ void migrations_restart(Engine *engine)
     g_hash_table_iter_init(&iter, engine->groups);
     while (g_hash_table_iter_next(&iter, NULL, &value)) {
         const Group *group = value;
-        if (group->migration != NULL)
-            transaction_restart(group->migration->transaction);
+        if (group->migration == NULL)
+            continue;
+        transaction_restart(group->migration->transaction);
+        group->migration->is_loaded = FALSE;
     }
 }
 

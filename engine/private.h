@@ -636,6 +636,8 @@ StepResult join_pause(Work *work, GError **error);
 void migration_free(Migration *migration);
 /* The group's members are the migration's to care for: nobody else does anything to them. */
 gboolean migration_keeps(const Group *group);
+/* A pause of the group is the migration's, and not kept: what its state is tells of it. */
+gboolean migration_holds(const Group *group);
 /* It is away, or is to go: neither the hypervisor nor xenstore is to know it. */
 gboolean migration_has_moved(const Group *group);
 /* IN_DOUBT or MOVED, or GROUP_STATE_COUNT for none of its own. */
