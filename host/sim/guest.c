@@ -394,8 +394,11 @@ void sim_domain_wake(Sim *sim, SimDomain *domain)
     domain->shutdown = FALSE;
     sim_trace(sim, SIM_RESUMED, domain);
     domain->asked = FALSE;
-    sim_disks_move(sim, domain);
-    guest_go_on(sim, domain);
+    domain->woken = sim_domain_paused(sim, domain);
+    if (!domain->woken) {
+        sim_disks_move(sim, domain);
+        guest_go_on(sim, domain);
+    }
     sim_changed(sim);
 }
 
@@ -409,6 +412,10 @@ static void domain_resume(Sim *sim, SimDomain *domain)
         sim_trace(sim, halted ? SIM_PAUSED : SIM_UNPAUSED, domain);
     if (!halted && !domain->began)
         guest_begin(sim, domain);
+    if (!halted && domain->woken) {
+        domain->woken = FALSE;
+        sim_disks_move(sim, domain);
+    }
     if (!halted)
         guest_go_on(sim, domain);
 }

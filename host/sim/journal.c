@@ -202,8 +202,10 @@ static const char *describe_entry(const Entry *entry)
 {
     if (entry->operation != NULL)
         return describe_operation(entry->operation);
-    if (entry->migration != NULL)
-        return "a migration is open";
+    if (entry->migration != NULL) {
+        g_autofree char *text = g_strdup_printf("a migration is %s", entry->migration->state);
+        return g_intern_string(text);
+    }
     if (entry->ended[0] != '\0')
         return "a migration has ended";
     if (entry->group != NULL)

@@ -54,6 +54,7 @@ typedef struct {
     HostReason wanted;
     gboolean wants_ready;          /* likewise for becoming ready */
     gboolean wants_suspend;        /* likewise for suspending */
+    gboolean woken;                /* it was resumed, and goes on when it is not paused */
     gboolean xl_saves;             /* the last request to suspend was not image_suspend()'s */
     guint suspends;                /* how many requests to do so it has not followed */
     gboolean restored;             /* its memory is from an image */

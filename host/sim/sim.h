@@ -168,7 +168,7 @@ typedef struct {
     gboolean lost;      /* of DESTROYED and REMOVED: there was memory of a guest that could have
                            gone on, and it is nowhere else */
     gboolean old;       /* of RUNS: its memory is from an image, and its disks have moved on since;
-                           of RESUMED: they have since it was suspended */
+                           of RESUMED, and of UNPAUSED after that: they have since it was suspended */
     gboolean unmarked;  /* of RUNS: its memory is from an image that is not marked used */
     gboolean twice;     /* of RUNS, UNPAUSED, RESUMED: a copy of it runs on the other host, too */
     gboolean asked;     /* of RESUMED: a toolstack had asked it to suspend */

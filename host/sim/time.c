@@ -342,7 +342,8 @@ void sim_trace(Sim *sim, SimWhat what, const SimDomain *domain)
     if (what == SIM_DESTROYED)
         moment.lost = sim_domain_fits(sim, domain) && !sim_memory_is_safe(sim, uuid);
     moment.asked = what == SIM_RESUMED && domain->xl_saves;
-    moment.old = (from_image || what == SIM_RESUMED) && domain->saved_disks != sim_disks(sim, uuid);
+    moment.old = (from_image || what == SIM_RESUMED || (what == SIM_UNPAUSED && domain->woken)) &&
+                 domain->saved_disks != sim_disks(sim, uuid);
     moment.unmarked = from_image && !sim_image_is_used(sim, domain);
     moment.twice = (what == SIM_RUNS || what == SIM_UNPAUSED || what == SIM_RESUMED) &&
                    runs_elsewhere(sim, domain);
