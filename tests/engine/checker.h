@@ -40,6 +40,10 @@ void checker_free(Checker *checker);
 void checker_set_engine(Checker *checker, Engine *engine);
 /* No write fails: what is told must be in the journal by then. */
 void checker_set_strict(Checker *checker, gboolean strict);
+/* The copies that were to run are lost with another host: the memory of others may go, too. */
+void checker_allow_loss(Checker *checker);
+/* An operator has said what is not true: members may run twice, and with disks that moved on. */
+void checker_lie(Checker *checker);
 /* Something became of @operation. */
 void checker_see(Checker *checker, const Operation *operation);
 /* @operation was accepted: the history must tell of it. */

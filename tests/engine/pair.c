@@ -84,33 +84,49 @@ static gboolean says(Journal *journal, const char *const *lines)
     return FALSE;
 }
 
-/* The destination has a copy of the group that may come to run, or has come to. */
-static gboolean destination_has(Pair *pair)
-{
-    static const char *const lines[] = {"destination of shop is PREPARED",
-                                        "destination of shop is ACTIVATING",
-                                        "destination of shop is DONE", NULL};
-    return says(pair->sides[DESTINATION]->journal, lines);
-}
-
-/* Members are there whose memory is in no other place. */
+/* Members are there, whatever they do. */
 static gboolean has_domains(const World *world)
 {
     g_autofree char *text = host_sim_describe(world->host);
     return strstr(text, "domain ") != NULL;
 }
 
+/* Whether the copies on @side are the last that may come to run. */
+static gboolean has_last_copy(const Pair *pair, guint side)
+{
+    static const char *const taken[] = {"destination of shop is PREPARED",
+                                        "destination of shop is ACTIVATING",
+                                        "destination of shop is DONE", NULL};
+    static const char *const incomplete[] = {"destination of shop is RECEIVING",
+                                             "destination of shop is DISCARDED", NULL};
+    static const char *const held[] = {"destination of shop is PREPARED", NULL};
+    static const char *const back[] = {"source of shop is ABORTED", NULL};
+    const World *world = pair->sides[side];
+    if (!has_domains(world))
+        return FALSE;
+    if (host_sim_domain_runs(world->host, "db") || host_sim_domain_runs(world->host, "web"))
+        return TRUE;
+    if (side == SOURCE)
+        return says(world->journal, back) || !says(pair->sides[DESTINATION]->journal, taken);
+    if (says(world->journal, held))
+        return !has_domains(pair->sides[SOURCE]);
+    return !says(world->journal, incomplete);
+}
+
+void pair_give_up(Pair *pair)
+{
+    pair->may_lose = TRUE;
+    for (guint i = 0; i < 2; i++)
+        checker_allow_loss(pair->sides[i]->checker);
+}
+
 static void note_power(Pair *pair, guint side)
 {
-    static const char *const held[] = {"destination of shop is PREPARED", NULL};
-    World *world = pair->sides[side];
-    gboolean only = side == SOURCE
-                        ? !destination_has(pair)
-                        : !says(world->journal, held) || !has_domains(pair->sides[SOURCE]);
-    static const char *const building[] = {"destination of shop is RECEIVING", NULL};
-    if (side == DESTINATION && says(world->journal, building))
-        only = FALSE;
-    pair->may_lose = pair->may_lose || (only && has_domains(world));
+    static const char *const open[] = {"open ", " of shop is ", NULL};
+    if (!has_last_copy(pair, side))
+        return;
+    pair_give_up(pair);
+    pair->must_tell = pair->must_tell || says(pair->sides[side]->journal, open);
 }
 
 static void begin_again(Pair *pair, guint side)
@@ -133,11 +149,28 @@ void pair_power(Pair *pair, guint side)
     begin_again(pair, side);
 }
 
+static void note_death(Pair *pair, guint side)
+{
+    if (pair->died != NULL)
+        return;
+    pair->died = host_sim_fault_call(pair->sides[side]->host);
+    if (pair->second != 0)
+        host_sim_fault(pair->sides[pair->second_side]->host, pair->second, SIM_DEATH);
+}
+
+void pair_note_hits(Pair *pair, guint side)
+{
+    const char *second = host_sim_fault_call(pair->sides[pair->second_side]->host);
+    pair->hit = pair->died != NULL ? pair->died : host_sim_fault_call(pair->sides[side]->host);
+    pair->second_hit = pair->died != NULL && pair->second != 0 ? second : NULL;
+}
+
 static void revive(Pair *pair)
 {
     for (guint i = 0; i < 2; i++) {
         if (pair->sides[i]->engine != NULL && !host_sim_died(pair->sides[i]->host))
             continue;
+        note_death(pair, i);
         if (pair->power)
             pair_power(pair, i);
         else
@@ -193,19 +226,32 @@ static char *check_side(Pair *pair, guint side)
                : NULL;
 }
 
-/* All run where the group is, or all are down and that had to be, and was told. */
+static gboolean was_told_by(const World *world)
+{
+    g_autoptr(GPtrArray) operations = engine_operations(world->engine);
+    gboolean told = strstr(world->notes->str, "was lost with this host") != NULL;
+    for (guint i = 0; i < operations->len; i++) {
+        OperationInfo info;
+        operation_get_info(operations->pdata[i], &info);
+        told = told || g_error_matches(info.error, DOMGRP_ERROR, DOMGRP_ERROR_LOST);
+    }
+    return told;
+}
+
+/* All run where the group is; or all are down, which had to be, and was told. */
 static char *check_lives(Pair *pair)
 {
-    guint owner = pair_owner(pair);
     g_autofree char *list = pair_list(pair);
-    if (owner == 2)
+    if (pair_owner(pair) == 2)
         return g_strdup_printf("not exactly one host knows the group: %s", list);
-    if (strstr(list, "shop running: db=running web=running") != NULL ||
-        strstr(list, "shop running: db=running(xl's) web=running(xl's)") != NULL)
+    if (strstr(list, "shop running: db=running web=running") != NULL)
         return NULL;
-    if (pair->may_lose && strstr(list, "shop stopped: db=stopped web=stopped") != NULL)
-        return NULL;
-    return g_strdup_printf("the group is %s", list);
+    if (!pair->may_lose || strstr(list, "shop stopped: db=stopped web=stopped") == NULL)
+        return g_strdup_printf("the group is %s", list);
+    if (pair->must_tell && !was_told_by(pair->sides[SOURCE]) &&
+        !was_told_by(pair->sides[DESTINATION]))
+        return g_strdup("the group's memory was lost, and nobody was told");
+    return NULL;
 }
 
 char *pair_check(Pair *pair)

@@ -16,8 +16,14 @@ G_BEGIN_DECLS
 
 typedef struct {
     World *sides[2];
-    gboolean may_lose; /* a host that had the only copy of the group has lost its power */
-    gboolean power;    /* a daemon that dies takes its host with it */
+    gboolean power;         /* a daemon that dies takes its host with it */
+    const char *died;       /* the call in which one did; NULL: none has */
+    guint second_side;      /* when it has, that of this side dies ... */
+    guint second;           /* ... at this call from then on; 0: it does not */
+    const char *hit;        /* the call that had the first fault, or NULL */
+    const char *second_hit; /* that of the second death, likewise */
+    gboolean may_lose;      /* a host that had the only copy of the group has lost its power */
+    gboolean must_tell;     /* ... in the middle of a migration */
 } Pair;
 
 Pair *pair_new(void);
@@ -35,6 +41,10 @@ void pair_rest(Pair *pair);
 /* The daemon of @side dies and begins again; or its host does, by power off and on. */
 void pair_kill(Pair *pair, guint side);
 void pair_power(Pair *pair, guint side);
+/* Notes which calls had the faults, before they are taken away: the first was on @side. */
+void pair_note_hits(Pair *pair, guint side);
+/* Somebody has given the group's memory up. */
+void pair_give_up(Pair *pair);
 /* What is wrong at rest, or NULL; free with g_free(). */
 char *pair_check(Pair *pair);
 /* "shop running: db=running web=running / ": what the two hosts have. Free with g_free(). */

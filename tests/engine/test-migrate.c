@@ -268,8 +268,8 @@ static void test_unreachable(void)
     Pair *pair = begin();
     links_sim_set_reachable(pair->sides[DESTINATION]->links, FALSE);
     refused(pair, &live, HERE,
-            "FAILED_AND_UNDONE: migrate of shop failed before anything was changed: the other host "
-            "cannot be reached");
+            "FAILED_AND_UNDONE: migrate of shop failed before anything was changed: h2: the other "
+            "host cannot be reached");
     pair_free(pair);
 }
 
