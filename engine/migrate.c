@@ -136,6 +136,11 @@ gboolean migration_keeps(const Group *group)
     return group->migration != NULL && !is_free(group->migration);
 }
 
+gboolean migration_acts(const Group *group)
+{
+    return group != NULL && group->migration != NULL && is_busy(group->migration);
+}
+
 GroupState migration_group_state(const Group *group)
 {
     const Migration *migration = group->migration;
@@ -1370,6 +1375,8 @@ static gboolean is_at_rest(Migration *migration)
             return FALSE;
     if (operation == NULL || migration->parked)
         return TRUE;
+    if (migration->acting == MIGRATION_ACTION_RESUME && !kinds[operation->kind].migrates)
+        return TRUE; /* of a group that lives here again; it does nothing to who stands still */
     if (!migration->stopping && !operation->undoing && operation->error == NULL) {
         migration->stopping = TRUE;
         operation_cancel(operation, why_copy(migration));

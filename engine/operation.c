@@ -507,7 +507,8 @@ void operations_begin_queued(Engine *engine)
 {
     for (guint i = 0; i < engine->operations->len; i++) {
         Operation *operation = engine->operations->pdata[i];
-        if (operation->queued && !operation_is_over(operation) && is_first(operation))
+        if (operation->queued && !operation_is_over(operation) && is_first(operation) &&
+            !migration_acts(operation->group))
             begin_queued(operation);
     }
 }

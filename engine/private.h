@@ -642,6 +642,8 @@ gboolean migration_holds(const Group *group);
 gboolean migration_has_moved(const Group *group);
 /* IN_DOUBT or MOVED, or GROUP_STATE_COUNT for none of its own. */
 GroupState migration_group_state(const Group *group);
+/* It does something that has an end: what waits to begin on the group waits for that. */
+gboolean migration_acts(const Group *group);
 /* Whether a migration that may be open lets @kind begin on @group. */
 gboolean migration_admits(const Group *group, OperationKind kind, GError **error);
 gboolean migration_check_request(const Engine *engine, const Group *group,
