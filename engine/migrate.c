@@ -278,6 +278,8 @@ static gboolean write_record(gpointer data, JournalMigration *record, GError **e
         memcpy(record->operation_uuid, group->operation->uuid, sizeof record->operation_uuid);
     prepare_members(migration, record->state);
     g_autoptr(JournalGroup) kept = group_to_journal(group);
+    if (group->boot_start) /* which is still to come, and is not forgotten with a daemon */
+        kept->boot_id[0] = '\0';
     return transaction_store(migration->engine->journal, record, kept, error);
 }
 
@@ -1337,12 +1339,23 @@ static gboolean act_lose(Migration *migration)
     return TRUE;
 }
 
+/* The start is in the journal before what comes of it is noted as of this boot. */
+static gboolean start_afresh(Group *group, GError **error)
+{
+    OperationRequest request = {.kind = OPERATION_START, .group = group, .by_itself = TRUE};
+    const Operation *ahead = operation_ahead(group->engine, group, NULL);
+    if ((ahead == NULL || ahead->kind != OPERATION_START) &&
+        operation_new(group->engine, &request, error) == NULL)
+        return FALSE;
+    group->boot_start = FALSE;
+    group_store(group, NULL); /* else it is tried again */
+    return TRUE;
+}
+
 static gboolean act_cold_start(Migration *migration)
 {
-    Group *group = migration->group;
     g_autoptr(GError) error = NULL;
-    OperationRequest request = {.kind = OPERATION_START, .group = group, .by_itself = TRUE};
-    if (group_make(group, &error) && operation_new(group->engine, &request, &error) != NULL)
+    if (group_make(migration->group, &error) && start_afresh(migration->group, &error))
         return TRUE;
     acted(migration, error);
     return FALSE;
@@ -1434,16 +1447,6 @@ static void let_run(Migration *migration)
     }
 }
 
-static void begin_boot_start(Group *group)
-{
-    OperationRequest request = {.kind = OPERATION_START, .group = group, .by_itself = TRUE};
-    if (!group->boot_start)
-        return;
-    group->boot_start = FALSE;
-    if (operation_new(group->engine, &request, NULL) == NULL)
-        engine_retry(group->engine);
-}
-
 /* A message waits for the group to be away. */
 static void run_leaving(Migration *migration)
 {
@@ -1472,8 +1475,6 @@ static void end_migration(Migration *migration)
     drop(migration);
     if (gone)
         engine_remove_group(group);
-    else
-        begin_boot_start(group);
 }
 
 static void note_bytes(const Migration *migration)
@@ -1499,6 +1500,13 @@ static void run_migration(Migration *migration)
         end_migration(migration);
 }
 
+/* The host has booted, and what the group was to wait for is over. */
+static void run_boot_start(Group *group)
+{
+    if (group->boot_start && group->migration == NULL && !start_afresh(group, NULL))
+        engine_retry(group->engine);
+}
+
 void migrations_run(Engine *engine)
 {
     g_autoptr(GPtrArray) groups = g_ptr_array_new();
@@ -1510,6 +1518,9 @@ void migrations_run(Engine *engine)
             g_ptr_array_add(groups, value);
     for (guint i = 0; i < groups->len; i++)
         run_migration(((Group *)groups->pdata[i])->migration);
+    g_hash_table_iter_init(&iter, engine->groups);
+    while (g_hash_table_iter_next(&iter, NULL, &value))
+        run_boot_start(value);
 }
 
 /* -- a new daemon -- */
