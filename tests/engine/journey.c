@@ -70,6 +70,16 @@ const Story stories[] = {
     {"unsettled-destination-boots", SOURCE, 4, "mxw", "MOVED / DONE", "D", DOWN_THERE, 0, 0},
     {"forgotten", DESTINATION, 4, "mxw", "MOVED / -", "s", THERE, 0, 0},
     {"forgotten-source-boots", DESTINATION, 4, "mxw", "MOVED / -", "S", THERE, 0, 0},
+
+    {"live-starts", SOURCE, 0, "", "- / -", "m", THERE, 0, STARTS},
+    {"cancel-starts", SOURCE, 0, "Sw", "- / -", "mc", HERE, 0, STARTS},
+    {"doubt-both-start", SOURCE, 3, "mxw", "COMMITTED / PREPARED", "SD", HERE, 0, STARTS},
+    {"unread-source-starts-itself", DESTINATION, 2, "mxw", "ABORTED / PREPARED", "S", HERE, 0,
+     STARTS},
+    {"unread-source-is-started", DESTINATION, 2, "mxwS", "ABORTED / PREPARED", "1", HERE, 0,
+     STARTS},
+    {"unheard-destination-starts-itself", DESTINATION, 3, "mxw", "COMMITTED / DONE", "D", THERE, 0,
+     STARTS},
     {NULL, SOURCE, 0, NULL, NULL, NULL, NULL, 0, 0},
 };
 
@@ -151,6 +161,8 @@ static void set_reachable(Pair *pair, gboolean reachable)
 
 static void do_letter(Pair *pair, char letter)
 {
+    pair->given_up[SOURCE] |= letter == '3' || letter == 'y';
+    pair->given_up[DESTINATION] |= letter == '4' || letter == 'z';
     switch (letter) {
     case 'm':
         pair_migrate(pair, SOURCE, &(EngineOptions){.live = TRUE}, NULL);
@@ -210,7 +222,8 @@ static void do_letters(Pair *pair, const char *letters)
 Pair *journey_begin(const Story *story)
 {
     Pair *pair = pair_new();
-    pair_create(pair, ORDER);
+    pair->on_boot = (story->flags & STARTS) != 0;
+    pair_create(pair, pair->on_boot ? ORDER "on_boot start\n" : ORDER);
     if ((story->flags & GIVES_UP) != 0)
         pair_give_up(pair);
     for (guint i = 0; i < 2 && (story->flags & LIES) != 0; i++)
@@ -224,6 +237,8 @@ void journey_act(Pair *pair, const Plan *plan)
 {
     World *world = pair->sides[plan->side];
     pair->power = plan->power;
+    /* A start whose calls fail is undone, as any other. */
+    pair->on_boot = pair->on_boot && (plan->nth == 0 || plan->fault == SIM_DEATH);
     pair->second_side = plan->second_side;
     pair->second = plan->second;
     if (plan->nth != 0)

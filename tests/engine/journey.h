@@ -19,6 +19,7 @@ typedef enum { CUT, KILL, POWER, AWAY, HAPPENS_COUNT } Happens;
 typedef enum {
     LIES = 1,     /* a word is not true: both sides run the group */
     GIVES_UP = 2, /* words give up the group's memory */
+    STARTS = 4,   /* the group starts when its host boots */
 } Flags;
 
 /*

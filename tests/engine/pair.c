@@ -107,9 +107,10 @@ static gboolean has_last_copy(const Pair *pair, guint side)
     if (host_sim_domain_runs(world->host, "db") || host_sim_domain_runs(world->host, "web"))
         return TRUE;
     if (side == SOURCE)
-        return says(world->journal, back) || !says(pair->sides[DESTINATION]->journal, taken);
+        return says(world->journal, back) || pair->given_up[DESTINATION] ||
+               !says(pair->sides[DESTINATION]->journal, taken);
     if (says(world->journal, held))
-        return !has_domains(pair->sides[SOURCE]);
+        return pair->given_up[SOURCE] || !has_domains(pair->sides[SOURCE]);
     return !says(world->journal, incomplete);
 }
 
@@ -144,6 +145,7 @@ void pair_kill(Pair *pair, guint side)
 void pair_power(Pair *pair, guint side)
 {
     note_power(pair, side);
+    pair->booted[side] = TRUE;
     world_stop(pair->sides[side]);
     host_sim_reboot(pair->sides[side]->host);
     begin_again(pair, side);
@@ -248,6 +250,8 @@ static char *check_lives(Pair *pair)
         return NULL;
     if (!pair->may_lose || strstr(list, "shop stopped: db=stopped web=stopped") == NULL)
         return g_strdup_printf("the group is %s", list);
+    if (pair->on_boot && pair->booted[pair_owner(pair)])
+        return g_strdup("the group was not started, although its host has booted");
     if (pair->must_tell && !was_told_by(pair->sides[SOURCE]) &&
         !was_told_by(pair->sides[DESTINATION]))
         return g_strdup("the group's memory was lost, and nobody was told");

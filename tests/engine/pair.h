@@ -23,6 +23,9 @@ typedef struct {
     const char *hit;        /* the call that had the first fault, or NULL */
     const char *second_hit; /* that of the second death, likewise */
     gboolean may_lose;      /* a host that had the only copy of the group has lost its power */
+    gboolean given_up[2];   /* somebody has given up the copies of a side */
+    gboolean on_boot;       /* the group starts when its host boots ... */
+    gboolean booted[2];     /* ... which it has */
     gboolean must_tell;     /* ... in the middle of a migration */
 } Pair;
 

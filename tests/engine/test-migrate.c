@@ -80,6 +80,17 @@ static void finish(Pair *pair, const char *list, const char *result)
     pair_free(pair);
 }
 
+static void create_at_destination(Pair *pair, const char *group, const char *uuid,
+                                  const char *member)
+{
+    const char *names[] = {member, NULL};
+    World *world = pair->sides[DESTINATION];
+    world->uuid = uuid;
+    g_assert_nonnull(world_create(world, group, names, NULL));
+    pair_rest(pair);
+    assert_result(pair, DESTINATION, "done");
+}
+
 /* -- it goes -- */
 
 static void test_still(void)
@@ -180,6 +191,57 @@ static void test_cancel_late(void)
     finish(pair, THERE, "done");
 }
 
+/* A group that has started with its host does not do so once more. */
+static void test_booted(void)
+{
+    Pair *pair = pair_new();
+    OperationInfo info;
+    pair_create(pair, ORDER "on_boot start\n");
+    pair_power(pair, SOURCE);
+    pair_rest(pair);
+    migrate(pair, SOURCE, &live);
+    run_until(pair, SOURCE, "SENDING");
+    operation_get_info(pair->sides[SOURCE]->last, &info);
+    g_assert_true(engine_cancel(pair->sides[SOURCE]->engine, info.uuid, NULL));
+    pair_rest(pair);
+    g_autoptr(GPtrArray) operations = engine_operations(pair->sides[SOURCE]->engine);
+    operation_get_info(operations->pdata[0], &info);
+    g_assert_cmpuint(info.kind, ==, OPERATION_MIGRATE);
+    finish(pair, HERE, "FAILED_AND_UNDONE: migrate of shop was cancelled and undone");
+}
+
+/* What waits for its end finds the group gone, or there. */
+static void test_queued(void)
+{
+    Pair *pair = begin();
+    World *world = pair->sides[SOURCE];
+    migrate(pair, SOURCE, &live);
+    run_until(pair, SOURCE, "SENDING");
+    g_autoptr(GError) error = NULL;
+    g_assert_null(engine_operate(world->engine, OPERATION_DESTROY, "shop", NULL, &error));
+    g_assert_nonnull(strstr(error->message, "shop is busy: its migrate runs"));
+    world_expect(world, engine_operate(world->engine, OPERATION_DESTROY, "shop",
+                                       &(EngineOptions){.wait = TRUE}, NULL));
+    finish(pair, THERE, "GROUP_UNKNOWN: shop is gone: it was deleted while its destroy waited");
+}
+
+/* Both hosts at once, each another group. */
+static void test_crossing(void)
+{
+    Pair *pair = begin();
+    create_at_destination(pair, "post", NULL, "mail");
+    World *world = pair->sides[DESTINATION];
+    EngineOptions options = {.live = TRUE, .peer = "h1"};
+    migrate(pair, SOURCE, &live);
+    world_expect(world, engine_operate(world->engine, OPERATION_MIGRATE, "post", &options, NULL));
+    pair_rest(pair);
+    assert_result(pair, DESTINATION, "done");
+    assert_result(pair, SOURCE, "done");
+    assert_list(pair, "post running: mail=running / shop running: db=running web=running");
+    assert_good(pair);
+    pair_free(pair);
+}
+
 /* -- it is refused -- */
 
 static void test_paused(void)
@@ -193,17 +255,6 @@ static void test_paused(void)
     g_assert_cmpstr(error->message, ==,
                     "shop is paused, so its guests cannot answer: \"domgrp unpause shop\" first");
     pair_free(pair);
-}
-
-static void create_at_destination(Pair *pair, const char *group, const char *uuid,
-                                  const char *member)
-{
-    const char *names[] = {member, NULL};
-    World *world = pair->sides[DESTINATION];
-    world->uuid = uuid;
-    g_assert_nonnull(world_create(world, group, names, NULL));
-    pair_rest(pair);
-    assert_result(pair, DESTINATION, "done");
 }
 
 static char *group_uuid(Pair *pair)
@@ -337,6 +388,9 @@ int main(int argc, char **argv)
     g_test_add_func("/migrate/dry-run", test_dry_run);
     g_test_add_func("/migrate/cancel", test_cancel);
     g_test_add_func("/migrate/cancel-late", test_cancel_late);
+    g_test_add_func("/migrate/booted", test_booted);
+    g_test_add_func("/migrate/queued", test_queued);
+    g_test_add_func("/migrate/crossing", test_crossing);
     g_test_add_func("/migrate/paused", test_paused);
     g_test_add_func("/migrate/taken", test_taken);
     g_test_add_func("/migrate/memory", test_memory);
