@@ -105,7 +105,8 @@ static StepResult check_need(const Work *work, const MemberNode *need, GError **
     StepResult turn = check_turn(work, need, error);
     if (turn != STEP_DONE)
         return turn;
-    if (need->work != NULL || need->timer != 0 || member_awaits_daemon(need))
+    gboolean awaits = member_awaits_daemon(need) && !migration_keeps(work->group);
+    if (need->work != NULL || need->timer != 0 || awaits)
         return STEP_WATCH; /* it may be restarted */
     if (member_runs(need))
         return STEP_DONE;
