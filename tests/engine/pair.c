@@ -5,11 +5,12 @@
 
 #define REST_US (3600 * (gint64)G_USEC_PER_SEC) /* within which all must be settled */
 
-static const char *const names[] = {"db", "web", NULL};
+static const char *const all_names[] = {"db", "web", "mail"};
 
 Pair *pair_new(void)
 {
     Pair *pair = g_new0(Pair, 1);
+    pair->n = 2;
     for (guint i = 0; i < 2; i++)
         pair->sides[i] = world_new();
     host_sim_join(pair->sides[SOURCE]->host, pair->sides[DESTINATION]->host);
@@ -32,14 +33,14 @@ void pair_free(Pair *pair)
 static char *member_text(guint i, const char *line)
 {
     return g_strdup_printf("name = %s\nuuid = 11111111-2222-4333-8444-00000000000%u\n%s\n",
-                           names[i], i, line);
+                           all_names[i], i, line);
 }
 
 void pair_set_file(Pair *pair, const char *member, const char *line)
 {
-    for (guint i = 0; names[i] != NULL; i++) {
+    for (guint i = 0; i < G_N_ELEMENTS(all_names); i++) {
         g_autofree char *text = member_text(i, line);
-        if (strcmp(names[i], member) == 0)
+        if (strcmp(all_names[i], member) == 0)
             world_set_file(pair->sides[SOURCE], member, text);
     }
 }
@@ -47,8 +48,10 @@ void pair_set_file(Pair *pair, const char *member, const char *line)
 void pair_create(Pair *pair, const char *settings)
 {
     World *world = pair->sides[SOURCE];
-    for (guint i = 0; names[i] != NULL; i++) {
+    const char *names[G_N_ELEMENTS(all_names) + 1] = {NULL};
+    for (guint i = 0; i < pair->n; i++) {
         g_autofree char *text = member_text(i, "");
+        names[i] = all_names[i];
         if (!g_hash_table_contains(world->files, names[i]))
             world_set_file(world, names[i], text);
     }

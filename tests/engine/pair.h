@@ -16,6 +16,7 @@ G_BEGIN_DECLS
 
 typedef struct {
     World *sides[2];
+    guint n;                /* members that are to be created: db, web, and mail if it is 3 */
     gboolean power;         /* a daemon that dies takes its host with it */
     const char *died;       /* the call in which one did; NULL: none has */
     guint second_side;      /* when it has, that of this side dies ... */

@@ -377,6 +377,79 @@ static void test_crash(void)
     pair_free(pair);
 }
 
+/* Where members are waited for. */
+#define READY ORDER "ready db: tcp 10.0.0.5:5432 timeout=20\n"
+
+static void test_ready(void)
+{
+    Pair *pair = pair_new();
+    pair_set_file(pair, "db", "ready_after = 3");
+    pair_create(pair, READY);
+    migrate(pair, SOURCE, &live);
+    finish(pair, THERE, "done");
+}
+
+/* It has its memory: what needs it does not wait for ever. */
+static void test_crash_there(void)
+{
+    Pair *pair = pair_new();
+    pair_set_file(pair, "db", "ready_after = 3\non_crash = restart");
+    pair_create(pair, READY);
+    migrate(pair, SOURCE, &live);
+    run_until(pair, DESTINATION, "ACTIVATING");
+    pair_run_for(pair, G_USEC_PER_SEC);
+    g_assert_true(sim_guest_end(pair->sides[DESTINATION]->host, "db", HOST_REASON_CRASH));
+    finish(pair, THERE, "done");
+}
+
+/* The same before what needs it has begun. */
+static void test_crash_soon(void)
+{
+    Pair *pair = pair_new();
+    pair_set_file(pair, "db", "on_crash = restart");
+    pair_create(pair, ORDER);
+    Host *host = pair->sides[DESTINATION]->host;
+    migrate(pair, SOURCE, &live);
+    for (guint ms = 0; ms < 60000 && !host_sim_domain_runs(host, "db"); ms++)
+        pair_run_for(pair, 1000);
+    g_assert_false(host_sim_domain_runs(host, "web"));
+    g_assert_true(sim_guest_end(host, "db", HOST_REASON_CRASH));
+    finish(pair, THERE, "done");
+}
+
+/* The same when what needs it waits for another one. */
+static void test_crash_of_two(void)
+{
+    Pair *pair = pair_new();
+    pair->n = 3;
+    pair_set_file(pair, "db", "on_crash = restart");
+    pair_set_file(pair, "mail", "ready_after = 5");
+    pair_create(pair, "after web: db mail\nready mail: tcp 10.0.0.5:25 timeout=20\n");
+    migrate(pair, SOURCE, &live);
+    run_until(pair, DESTINATION, "ACTIVATING");
+    pair_run_for(pair, G_USEC_PER_SEC);
+    g_assert_true(sim_guest_end(pair->sides[DESTINATION]->host, "db", HOST_REASON_CRASH));
+    pair_rest(pair);
+    assert_result(pair, SOURCE, "done");
+    assert_list(pair, " / shop running: db=running web=running mail=running");
+    pair_free(pair);
+}
+
+static void test_destroyed_there(void)
+{
+    Pair *pair = pair_new();
+    pair_set_file(pair, "db", "ready_after = 3");
+    pair_create(pair, READY);
+    migrate(pair, SOURCE, &live);
+    run_until(pair, DESTINATION, "ACTIVATING");
+    pair_run_for(pair, G_USEC_PER_SEC);
+    g_assert_true(sim_xl_destroy(pair->sides[DESTINATION]->host, "db"));
+    pair_rest(pair);
+    assert_result(pair, SOURCE, "done");
+    assert_list(pair, " / shop partial: db=away web=running");
+    pair_free(pair);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -400,5 +473,10 @@ int main(int argc, char **argv)
     g_test_add_func("/migrate/late-suspend", test_late_suspend);
     g_test_add_func("/migrate/not-built", test_not_built);
     g_test_add_func("/migrate/crash", test_crash);
+    g_test_add_func("/migrate/ready", test_ready);
+    g_test_add_func("/migrate/crash-there", test_crash_there);
+    g_test_add_func("/migrate/crash-soon", test_crash_soon);
+    g_test_add_func("/migrate/crash-of-two", test_crash_of_two);
+    g_test_add_func("/migrate/destroyed-there", test_destroyed_there);
     return g_test_run();
 }
