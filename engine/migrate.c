@@ -1177,12 +1177,23 @@ static void unpaused(gpointer data, const GError *error)
     call_ended(migration, error);
 }
 
+/* Without groups a new daemon finds a hold by what the members are. */
+static gboolean is_held(const Group *group)
+{
+    gboolean held = group->paused;
+    for (guint i = 0; i < group->members->len && !group->engine->facts.has_groups; i++) {
+        const MemberNode *member = group->members->pdata[i];
+        held = held || (member_stands_still(member) && member->domain.paused);
+    }
+    return held;
+}
+
 /* The hold, not a pause that an operator has made. */
 static gboolean unpause(Migration *migration)
 {
     Group *group = migration->group;
     Host *host = host_of(migration);
-    if (!group->paused || migration->operator_paused)
+    if (!is_held(group) || migration->operator_paused)
         return FALSE;
     g_autoptr(GArray) domids = group_domids(group);
     migration->calling = TRUE;
