@@ -28,7 +28,7 @@ PATIENCE = int(os.environ.get("LAB_PATIENCE", "1"))
 BOOT_TIMEOUT = 120
 XEN_OPTIONS = ("console=com1 com1=115200,8n1 loglvl=all guest_loglvl=all spec-ctrl=no "
                "dom0_mem={dom0_mem}M,max:{dom0_mem}M")
-DOM0_OPTIONS = "console=hvc0 mitigations=off cryptomgr.notests loglevel=5 panic=-1 lab.name={name} lab.address={address}"
+DOM0_OPTIONS = "console=hvc0 mitigations=off cryptomgr.notests loglevel=5 panic=-1 lab.name={hostname} lab.address={address}"
 PR_SET_PDEATHSIG = 1
 libc = ctypes.CDLL(None)
 
@@ -257,9 +257,13 @@ class Host(Commands):
         self.qemu = self.agent = self.server = None
         self.boot_seconds = None
 
+    def hostname(self):
+        """What dom0 calls itself: what the other hosts of its network call it, if there are any."""
+        return "h%d" % self.number if self.net else self.name
+
     def command_line(self):
         hypervisor, kernel, initramfs = images.build(self.xen)
-        values = vars(self) | {"address": "10.0.0.%d" % self.number}
+        values = vars(self) | {"address": "10.0.0.%d" % self.number, "hostname": self.hostname()}
         xen_options = (XEN_OPTIONS.format(**values) + " " + self.xen_options).strip()
         dom0_options = (DOM0_OPTIONS.format(**values) + " " + self.dom0_options).strip()
         command = ["qemu-system-x86_64", "-name", self.name, "-machine", "pc", "-accel", "tcg,thread=" + ("single" if self.counted else "multi"),

@@ -148,9 +148,10 @@ class Archive:
         self._parents(name)
         self.entries[name] = (0o100000 | mode, None, text.encode())
 
-    def file(self, name, source):
+    def file(self, name, source, mode=None):
         self._parents(name)
-        self.entries[name] = (0o100000 | (0o755 if os.access(source, os.X_OK) else 0o644), source, b"")
+        mode = mode or (0o755 if os.access(source, os.X_OK) else 0o644)
+        self.entries[name] = (0o100000 | mode, source, b"")
 
     def tree(self, source, prefix=""):
         """Everything below a directory."""
@@ -344,6 +345,36 @@ def add_xen_tools(archive):
     archive.file(completion, os.path.join(ROOT, completion))
 
 
+def ssh_keys():
+    """The keys of all hosts of this lab: of their sshd, and of their roots. They are good for nothing else."""
+    keygen = os.path.join(ROOT, "usr/bin/ssh-keygen")
+    if not os.path.exists(keygen):
+        raise LabError("build/lab/root has no ssh-keygen: run `packaging/install-deps lab` first")
+
+    def generate(new):
+        for name in ("host", "root"):
+            subprocess.run([keygen, "-q", "-t", "ed25519", "-N", "", "-C", "domgrp-lab", "-f", os.path.join(new, name)],
+                           check=True)
+
+    return cached_directory(os.path.join(BUILD, "ssh"), "1", generate)
+
+
+def read_text(path):
+    with open(path) as file:
+        return file.read()
+
+
+def add_ssh(archive):
+    """Root of one host reaches root of another without a question: ssh h2 true."""
+    keys = ssh_keys()
+    for program in ("usr/bin/ssh", "usr/sbin/sshd"):
+        archive.file(program, os.path.join(ROOT, program))
+    archive.file("etc/ssh/ssh_host_ed25519_key", os.path.join(keys, "host"), 0o600)
+    archive.file("root/.ssh/id_ed25519", os.path.join(keys, "root"), 0o600)
+    archive.text("root/.ssh/authorized_keys", read_text(os.path.join(keys, "root.pub")))
+    archive.text("root/.ssh/known_hosts", "* " + read_text(os.path.join(keys, "host.pub")))
+
+
 def dom0_base():
     """The part of dom0's initramfs that does not change while domgrp is worked on."""
     _, version = kernel("amd64")
@@ -356,6 +387,7 @@ def dom0_base():
     archive.symlink("var/lock", "/run/lock")
     add_busybox(archive)
     add_xen_tools(archive)
+    add_ssh(archive)
     add_modules(archive, version, DOM0_MODULES)
     for tool in HOST_TOOLS:
         if os.path.exists(tool):

@@ -15,6 +15,7 @@ def scenario(hosts):
     print("== what is refused changes nothing")
     script(one, "refuse 'no group' %s nothing h2" % MIGRATE)
     script(one, "refuse 'h2: .*exit status 1' domgrp migrate -s false shop h2")
+    script(one, "refuse 'nowhere: .*ssh: .*nowhere' domgrp migrate shop nowhere")
     script(one, "shows h2 %s --dry-run shop h2" % MIGRATE)
     script(two, "printf 'name = \"shop\"\\nmembers = [ \"x.cfg\" ]\\n' > shop.grp; make_guest x\n"
                 "expect domgrp create shop.grp")
@@ -25,5 +26,5 @@ def scenario(hosts):
     print("== it moves, live, while memory is rewritten")
     script(one, "ask db dirty=50; ask web dirty=50")
     shop.migrate("-s lab-link --live --ready-timeout 120")
-    print("== and back")
-    shop.migrate("-s lab-link")
+    print("== and back, by ssh, which is the default")
+    shop.migrate()
