@@ -11,7 +11,7 @@ export JOBS FUZZ_SECONDS
 .PHONY: help demo lab test test-all check lint bench fuzz install clean
 
 help:
-	@echo 'make demo       see it: a group of domains on real Xen, in an emulated host (DEMO=group, DEMO=image: a part)'
+	@echo 'make demo       see it: a group of domains on real Xen, in emulated hosts (DEMO=group, image, migrate: a part)'
 	@echo 'make lab        play with it: a dom0 shell in such a host'
 	@echo 'make test       unit tests and lab scenarios, one of every kind'
 	@echo 'make test-all   all of them, the long ones too'

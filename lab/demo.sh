@@ -1,13 +1,13 @@
 #!/bin/bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
 #
-# usage: demo.sh [all|group|image]
+# usage: demo.sh PART...     (group image migrate end)
 #
-# What `make demo` plays in an emulated host's dom0: the main job, then a group as an image. Every line that starts
-# with # below was typed as shown, and what follows it is what it printed.
+# What `make demo` plays in an emulated host's dom0: the main job, a group as an image, its migration to the host h2, the
+# end of it. Every line that starts with # below was typed as shown, and what follows it is what it printed.
 
 set -eu -o pipefail
-part=${1:-all}
+where=()    # how a command reaches the host that has the group
 cd /root/examples/shop
 
 if [ -t 1 ]; then bold=$'\e[1m' plain=$'\e[0m'; else bold='' plain=''; fi
@@ -19,6 +19,16 @@ tell() {
 type() {
     printf '%s# %s%s\n' "$bold" "$*" "$plain"
     "$@"
+}
+
+# refused COMMAND... - typed too, and must fail
+refused() {
+    ! type "$@" 2>&1
+}
+
+# ensure_group - where the part that makes it is not played
+ensure_group() {
+    domgrp info shop > /dev/null 2>&1 || type domgrp create shop.grp
 }
 
 # follow - notes what happens from now on; followed OPERATION - ends that and shows what it was, a line a change
@@ -97,24 +107,53 @@ of them share once. What is it worth?"
     type domgrp list shop
 }
 
-end() {
-    tell "Pull the plug on all of it, and forget it."
-    type domgrp destroy shop
-    type domgrp delete shop
+migrate() {
+    tell "There is a second host, h2. How long have the group's guests been up, and how long have their domains been here?"
+    type lab-uptime
+
+    tell "Could h2 take all of it? This changes nothing on either host."
+    type domgrp migrate --dry-run --live shop h2
+
+    tell "What cannot go is told before anything stops: there is no host h3."
+    refused domgrp migrate --live shop h3
+
+    tell "Move it while it runs, by ssh: most of the memory is sent first, then all members stand still for the rest. Until h2
+has all of it the group is here, from then on there. (An emulated host is slow: h2 is given a minute to be ready.)"
+    follow
+    type domgrp migrate --live --ready-timeout 60 shop h2
+    where=(ssh h2)
+    followed migrate
+
+    tell "Nothing of it is here any more, all of it is there."
     type domgrp list
+    type ssh h2 domgrp list
+
+    tell "Its domains on h2 are new, but the guests have been up all the time."
+    type ssh h2 lab-uptime
 }
 
-case $part in
-group)
-    main_job
-    ;;
-image)
-    type domgrp create shop.grp
-    image
-    ;;
-*)
-    main_job
-    image
-    ;;
-esac
-end
+end() {
+    tell "Pull the plug on all of it, and forget it."
+    type "${where[@]}" domgrp destroy shop
+    type "${where[@]}" domgrp delete shop
+    type "${where[@]}" domgrp list
+}
+
+for part; do
+    case $part in
+    group) main_job ;;
+    image)
+        ensure_group
+        image
+        ;;
+    migrate)
+        ensure_group
+        migrate
+        ;;
+    end) end ;;
+    *)
+        echo "demo.sh: there is no part $part" >&2
+        exit 1
+        ;;
+    esac
+done
