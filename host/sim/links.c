@@ -16,14 +16,13 @@ typedef struct End End;
 struct End {
     LinksSim *links;
     guint number;
-    End *other;        /* NULL: it is not made, or it is over */
-    gboolean deaf;     /* what is under way to it is lost */
-    SimFault fault;    /* of connect() */
-    int out;           /* what is sent comes from here, or -1 */
-    int in;            /* ... and what is taken goes there */
-    gboolean complete; /* all that there is to take has come */
-    GString *early;    /* what has come before take_data() */
-    GPtrArray *held;   /* of MigrationSaid: what waits for the data before it */
+    End *other;      /* NULL: it is not made, or it is over */
+    gboolean deaf;   /* what is under way to it is lost */
+    SimFault fault;  /* of connect() */
+    int out;         /* what is sent comes from here, or -1 */
+    int in;          /* ... and what is taken goes there */
+    gboolean taken;  /* take_data() was called */
+    GPtrArray *held; /* of MigrationSaid: what waits for the data before it */
     guint64 sent;
     guint64 received;
 };
@@ -83,7 +82,6 @@ static void end_free(gpointer data)
         end->other->other = NULL;
     sim_pipe_close(&end->out);
     sim_pipe_close(&end->in);
-    g_string_free(end->early, TRUE);
     g_ptr_array_unref(end->held);
     g_free(end);
 }
@@ -94,7 +92,6 @@ static End *end_new(LinksSim *links)
     end->links = links;
     end->number = ++links->last;
     end->out = end->in = -1;
-    end->early = g_string_new(NULL);
     end->held = g_ptr_array_new_with_free_func(said_free);
     g_ptr_array_add(links->ends, end);
     return end;
@@ -165,29 +162,6 @@ static void arrive_said(End *end, const Coming *coming)
     end->links->events->said(end->links->data, end->number, coming->said);
 }
 
-static void give_data(End *end)
-{
-    if (end->in < 0)
-        return;
-    if (end->early->len > 0)
-        sim_pipe_write(end->in, end->early->str, end->early->len);
-    g_string_truncate(end->early, 0);
-    if (end->complete)
-        sim_pipe_close(&end->in);
-}
-
-static void arrive_data(End *end, const Coming *coming)
-{
-    if (end->deaf)
-        return;
-    end->complete = coming->bytes == NULL;
-    if (coming->bytes != NULL) {
-        end->received += coming->bytes->len;
-        g_string_append_len(end->early, coming->bytes->str, (gssize)coming->bytes->len);
-    }
-    give_data(end);
-}
-
 static void arrive_ended(End *end, const Coming *coming)
 {
     LinksSim *links = end->links;
@@ -229,6 +203,26 @@ static void end_leave(End *end, gboolean power)
     end_ends(other, power ? LINK_SILENCE_US : LINK_US,
              power ? "nothing was heard of the other side for 30 s"
                    : "the other side ended the connection");
+}
+
+/* Data that nobody asked for are the other side's fault, as on a real connection. */
+static void arrive_data(End *end, const Coming *coming)
+{
+    if (end->deaf)
+        return;
+    if (!end->taken) {
+        end->deaf = TRUE;
+        end_leave(end, FALSE);
+        end_ends(end, 0, "the other side sent data that nobody asked for");
+        return;
+    }
+    if (coming->bytes == NULL) {
+        sim_pipe_close(&end->in);
+        return;
+    }
+    end->received += coming->bytes->len;
+    if (end->in >= 0)
+        sim_pipe_write(end->in, coming->bytes->str, coming->bytes->len);
 }
 
 void sim_links_forget(Sim *sim, gboolean power)
@@ -323,7 +317,7 @@ static void links_take_data(Links *base, guint number, int fd)
         return;
     }
     end->in = fd;
-    give_data(end);
+    end->taken = TRUE;
 }
 
 /* -- making and ending connections -- */

@@ -394,17 +394,15 @@ static void test_data(void)
     teardown();
 }
 
-/* Who takes data late gets all of them; a reader that is gone is no trouble. */
-static void test_data_early(void)
+/* A reader that is gone is no trouble. */
+static void test_data_unread(void)
 {
     int write_end;
-    int take_end;
+    int read_end;
     setup_connected();
-    sides[SOURCE].links->ops->send_data(sides[SOURCE].links, 1, pipe_read_end(&write_end));
+    open_data(&write_end, &read_end);
     send_text(write_end, "some");
     run();
-    int read_end = pipe_read_end(&take_end);
-    sides[DESTINATION].links->ops->take_data(sides[DESTINATION].links, 1, take_end);
     assert_text(read_end, "some");
     close(read_end);
     send_text(write_end, "more");
@@ -413,6 +411,20 @@ static void test_data_early(void)
     close(write_end);
     run();
     assert_told("destination heard END");
+    teardown();
+}
+
+/* Data that come before take_data() end the connection. */
+static void test_data_early(void)
+{
+    int write_end;
+    setup_connected();
+    sides[SOURCE].links->ops->send_data(sides[SOURCE].links, 1, pipe_read_end(&write_end));
+    send_text(write_end, "some");
+    run();
+    assert_told("destination ended 1: the other side sent data that nobody asked for, "
+                "source ended 1: the other side ended the connection");
+    close(write_end);
     teardown();
 }
 
@@ -704,6 +716,7 @@ int main(int argc, char **argv)
     g_test_add_func("/links-sim/reboot", test_reboot);
     g_test_add_func("/links-sim/faults", test_faults);
     g_test_add_func("/links-sim/data", test_data);
+    g_test_add_func("/links-sim/data-unread", test_data_unread);
     g_test_add_func("/links-sim/data-early", test_data_early);
     g_test_add_func("/links-sim/data-cut", test_data_cut);
     g_test_add_func("/links-sim/move", test_move);
