@@ -46,6 +46,7 @@ struct Migration {
     guint stage;             /* of an action on the group, how far it is */
     gboolean parked;         /* the operation waits for the driver, and touches nothing */
     gboolean sent;           /* SENT was said */
+    int data;                /* at the destination: the image until it is opened; else -1 */
     gboolean given_up;       /* FAILED or CANCEL was said */
     gboolean built;          /* all copies are complete and held */
     gboolean end_came;       /* END waits for that */
@@ -425,14 +426,23 @@ static Migration *migration_new(Group *group, MigrationSide side, const char *uu
     migration->peer = g_strdup(peer);
     migration->command = g_strdup(command);
     migration->acted = g_hash_table_new(NULL, NULL);
+    migration->data = -1;
     group->migration = migration;
     return migration;
+}
+
+static void close_data(Migration *migration)
+{
+    if (migration->data >= 0)
+        close(migration->data);
+    migration->data = -1;
 }
 
 void migration_free(Migration *migration)
 {
     if (migration == NULL)
         return;
+    close_data(migration);
     transaction_free(migration->transaction);
     g_hash_table_unref(migration->acted);
     g_free(migration->peer);
@@ -642,6 +652,21 @@ static void refuse_offer(Engine *engine, guint connection, const char *uuid, con
     engine->links->ops->say(engine->links, connection, &said);
 }
 
+/* Data come as soon as ACCEPT is heard, whatever there is still to do here: they are taken first.
+ */
+static gboolean take_data(Migration *migration, GError **error)
+{
+    int pipe[2];
+    if (!g_unix_open_pipe(pipe, FD_CLOEXEC, NULL)) {
+        g_set_error(error, DOMGRP_ERROR, DOMGRP_ERROR_HOST, "no pipe can be had: %s",
+                    g_strerror(errno));
+        return FALSE;
+    }
+    migration->data = pipe[0];
+    links_of(migration)->ops->take_data(links_of(migration), migration->connection, pipe[1]);
+    return TRUE;
+}
+
 /* The checks of a RECEIVE were passed: the row NONE, OFFER; of a dry run, only its answer. */
 StepResult migrate_accept(Work *work, GError **error)
 {
@@ -652,6 +677,8 @@ StepResult migrate_accept(Work *work, GError **error)
         return STEP_DONE;
     }
     if (migration->transaction == NULL && migration->connection != 0) {
+        if (!take_data(migration, error))
+            return STEP_FAILED;
         make_transaction(migration, "NONE");
         transaction_connected(migration->transaction, migration->connection);
         transaction_receive(migration->transaction, migration->connection, migration->uuid,
@@ -1001,18 +1028,12 @@ StepResult migrate_open(Work *work, GError **error)
 {
     Migration *migration = work->group->migration;
     Host *host = host_of(migration);
-    int pipe[2];
     if (state_of(migration) != MIGRATION_D_RECEIVING || migration->connection == 0) {
         g_propagate_error(error, why_copy(migration));
         return STEP_FAILED;
     }
-    if (!g_unix_open_pipe(pipe, FD_CLOEXEC, NULL)) {
-        g_set_error(error, DOMGRP_ERROR, DOMGRP_ERROR_HOST, "no pipe can be had: %s",
-                    g_strerror(errno));
-        return STEP_FAILED;
-    }
-    links_of(migration)->ops->take_data(links_of(migration), migration->connection, pipe[1]);
-    host->ops->image_receive(host, pipe[0], work->group->members->len, opened, work);
+    host->ops->image_receive(host, migration->data, work->group->members->len, opened, work);
+    migration->data = -1;
     return STEP_CALL;
 }
 
@@ -1098,6 +1119,7 @@ StepResult migrate_give_up(Work *work, GError **error)
     operation_close_image(work->operation);
     if (migration == NULL)
         return STEP_DONE;
+    close_data(migration); /* or what comes behind would never be heard */
     migration->parked = TRUE;
     if (migration->acting == MIGRATION_ACTION_NOTHING && !is_busy(migration))
         give_up(migration, work->operation->cause);
