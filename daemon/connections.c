@@ -314,6 +314,13 @@ static void links_send_data(Links *links, guint number, int fd)
         link_send_data(link, fd);
 }
 
+static void links_limit_data(Links *links, guint number, guint64 rate)
+{
+    Link *link = lookup_link(links, number);
+    if (link != NULL)
+        link_limit_data(link, rate);
+}
+
 static void links_take_data(Links *links, guint number, int fd)
 {
     Link *link = lookup_link(links, number);
@@ -357,6 +364,7 @@ static const LinksOps ops = {
     .connect = links_connect,
     .say = links_say,
     .send_data = links_send_data,
+    .limit_data = links_limit_data,
     .take_data = links_take_data,
     .hang_up = links_hang_up,
     .bytes = links_bytes,

@@ -79,6 +79,8 @@ typedef struct {
     void (*say)(Links *links, guint connection, const MigrationSaid *said);
     /* Sends what is read from the pipe @fd, which it owns, until its end. Once a connection. */
     void (*send_data)(Links *links, guint connection, int fd);
+    /* Lets no more than @rate bytes of data go per second from now on; 0, as at first: any. */
+    void (*limit_data)(Links *links, guint connection, guint64 rate);
     /* Gives data that come to the pipe @fd, which it owns, and closes it before END. Likewise. */
     void (*take_data)(Links *links, guint connection, int fd);
     /* Says what was said before, and ends it: ended() comes, without an error. */

@@ -61,6 +61,8 @@ struct Link {
     gsize gone;           /* bytes of it */
     guint64 sent;
     Port feed;
+    guint64 rate;   /* bytes of data per second; 0: any */
+    gint64 next_us; /* when that lets the next of them go */
 };
 
 typedef struct {
@@ -343,19 +345,36 @@ static gboolean next_message(Link *link)
     return TRUE;
 }
 
+/* There may be data, but it is too early for them. */
+static gboolean is_early(const Link *link)
+{
+    return link->rate != 0 && link->feed.fd >= 0 && g_get_monotonic_time() < link->next_us;
+}
+
+/* Puts off the next data by what @length bytes take; time that nothing used is soon lost. */
+static void put_off(Link *link, gsize length)
+{
+    gint64 spare_us = g_get_monotonic_time() - (gint64)LINK_BURST_MS * 1000;
+    if (link->rate != 0)
+        link->next_us =
+            MAX(link->next_us, spare_us) + (gint64)(length * G_USEC_PER_SEC / link->rate);
+}
+
 /* A frame of what the feed has; at its end the feed is closed. */
 static gboolean next_data(Link *link)
 {
-    if (link->feed.fd < 0 || !may_speak(link))
+    if (link->feed.fd < 0 || !may_speak(link) || is_early(link))
         return FALSE;
     g_byte_array_set_size(link->outgoing, WIRE_HEADER_SIZE + WIRE_DATA_MAX);
     ssize_t n = read(link->feed.fd, link->outgoing->data + WIRE_HEADER_SIZE, WIRE_DATA_MAX);
     gboolean later = n < 0 && (errno == EINTR || errno == EAGAIN);
     g_byte_array_set_size(link->outgoing, n > 0 ? WIRE_HEADER_SIZE + (guint)n : 0);
-    if (n > 0)
+    if (n > 0) {
         wire_data_header((gsize)n, link->outgoing->data);
-    else if (!later)
+        put_off(link, link->outgoing->len);
+    } else if (!later) {
         port_close(link, &link->feed);
+    }
     return n > 0;
 }
 
@@ -433,11 +452,12 @@ static void keep_time(Link *link)
                                (double)link->silence_us / G_USEC_PER_SEC));
 }
 
-static gint64 next_time(Link *link)
+/* @early: data wait for their time. */
+static gint64 next_time(Link *link, gboolean early)
 {
-    gint64 next = G_MAXINT64;
+    gint64 next = early ? link->next_us : G_MAXINT64;
     if (is_listening(link))
-        next = link->heard_us + link->silence_us;
+        next = MIN(next, link->heard_us + link->silence_us);
     if (is_silent(link))
         next = MIN(next, link->said_us + link->alive_us);
     return next == G_MAXINT64 ? -1 : next;
@@ -447,12 +467,12 @@ static gint64 next_time(Link *link)
 
 static void watch_all(Link *link)
 {
-    gboolean sends = is_sending(link);
+    gboolean sends = is_sending(link), early = is_early(link);
     port_watch(link, &link->in, is_listening(link) ? G_IO_IN : 0);
     port_watch(link, &link->sink, link->pending_left > 0 ? G_IO_OUT : 0);
     port_watch(link, &link->out, sends ? G_IO_OUT : 0);
-    port_watch(link, &link->feed, !sends && may_speak(link) ? G_IO_IN : 0);
-    g_source_set_ready_time(link->source, next_time(link));
+    port_watch(link, &link->feed, !sends && !early && may_speak(link) ? G_IO_IN : 0);
+    g_source_set_ready_time(link->source, next_time(link, early));
 }
 
 static void destroy(Link *link)
@@ -598,6 +618,13 @@ void link_send_data(Link *link, int fd)
     link->feed.fd = fd;
     if (link->state != LINK_OPEN)
         port_close(link, &link->feed);
+    wake(link);
+}
+
+void link_limit_data(Link *link, guint64 rate)
+{
+    link->rate = rate;
+    link->next_us = 0;
     wake(link);
 }
 

@@ -22,6 +22,7 @@ G_BEGIN_DECLS
 #define LINK_ALIVE_MS 5000u    /* after which a side that has said nothing says that it lives */
 #define LINK_SILENCE_MS 30000u /* after which a link is lost; at least three times that */
 #define LINK_WORDS_MS 2000u    /* for a command to end when the connection has */
+#define LINK_BURST_MS 100u     /* of data under a limit that came late, and may be made up for */
 #define LINK_QUEUE_MAX 64u     /* messages that the peer has not taken */
 
 typedef struct Link Link;
@@ -73,6 +74,13 @@ gboolean link_send(Link *link, const WireFrame *message, GError **error);
 
 /* Sends what is read from @fd until its end, which END waits for; the link owns @fd. Once. */
 void link_send_data(Link *link, int fd);
+
+/*
+ * Data go no faster than @rate bytes per second from now on, in any time but for LINK_BURST_MS of
+ * them and a frame; 0, as at first: as fast as they can. Messages and signs of life do not wait for
+ * that.
+ */
+void link_limit_data(Link *link, guint64 rate);
 
 /*
  * Gives data to @fd, which the link owns, and closes it before END. Data that come without this

@@ -308,6 +308,11 @@ static void links_send_data(Links *base, guint number, int fd)
         end->out = fd;
 }
 
+/* Data take no time of their own here, however many they are. */
+static void links_limit_data(Links *base, guint number, guint64 rate)
+{
+}
+
 static void links_take_data(Links *base, guint number, int fd)
 {
     End *end = end_find((LinksSim *)base, number);
@@ -402,6 +407,7 @@ static const LinksOps ops = {
     .connect = links_connect,
     .say = links_say,
     .send_data = links_send_data,
+    .limit_data = links_limit_data,
     .take_data = links_take_data,
     .hang_up = links_hang_up,
     .bytes = links_bytes,

@@ -160,6 +160,7 @@ static void test_late(void)
     f.links->ops->bytes(f.links, 7, &sent, &received);
     g_assert_cmpuint(sent + received, ==, 0);
     g_assert_true(g_unix_open_pipe(pipe, FD_CLOEXEC, NULL));
+    f.links->ops->limit_data(f.links, 7, 1);
     f.links->ops->send_data(f.links, 7, pipe[0]);
     f.links->ops->take_data(f.links, 7, pipe[1]);
     g_assert_cmpint(fcntl(pipe[0], F_GETFD), ==, -1);

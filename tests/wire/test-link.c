@@ -347,6 +347,78 @@ static void test_deaf(void)
     g_assert_cmpstr(pair.destination->log->str, ==, "greeted END ");
 }
 
+/* -- the limit -- */
+
+#define LIMIT_RATE (2 * 1024 * 1024)
+#define LIMIT_TOTAL (1024 * 1024)
+
+/* All but a frame and the burst takes its time. No machine is too slow for that bound. */
+static void test_limit(void)
+{
+    g_auto(Pair) pair = pair_new();
+    g_autoptr(GBytes) bytes = noise(LIMIT_TOTAL);
+    Flow flow = {pair.feed, bytes};
+    gint64 least_us = (gint64)(LIMIT_TOTAL - WIRE_DATA_MAX) * G_USEC_PER_SEC / LIMIT_RATE -
+                      (gint64)LINK_BURST_MS * 1000;
+    UNTIL(has(pair.source, "greeted"));
+    link_limit_data(pair.source->link, LIMIT_RATE);
+    say(pair.source, MIGRATION_MESSAGE_END);
+    gint64 began_us = g_get_monotonic_time();
+    GThread *pouring = g_thread_new("pour", pour, &flow);
+    GThread *collecting = g_thread_new("collect", collect, GINT_TO_POINTER(pair.sink));
+    UNTIL(has(pair.destination, "END"));
+    g_assert_cmpint(g_get_monotonic_time() - began_us, >=, least_us);
+    g_thread_join(pouring);
+    pair.feed = -1;
+    g_autoptr(GBytes) came = g_thread_join(collecting);
+    g_assert_true(g_bytes_equal(came, bytes));
+}
+
+/* One with two frames of data, the second of which, and then the end, has a minute to wait for. */
+static End *end_with_limit(const LinkTimes *times, int *ret_peer)
+{
+    int feed[2];
+    End *end = end_with_peer(MIGRATION_SOURCE_SIDE, times, ret_peer);
+    g_autoptr(GBytes) bytes = noise(1000);
+    g_assert_true(g_unix_open_pipe(feed, FD_CLOEXEC, NULL));
+    link_limit_data(end->link, 16);
+    link_send_data(end->link, feed[0]);
+    g_assert_cmpint(write(feed[1], g_bytes_get_data(bytes, NULL), 1000), ==, 1000);
+    peer_says(*ret_peer, talk_greeting(WIRE_VERSION, WIRE_VERSION));
+    g_assert_cmpuint(peer_hears(*ret_peer, WIRE_GREETING_SIZE), ==, WIRE_TYPE_DATA);
+    g_assert_cmpint(write(feed[1], g_bytes_get_data(bytes, NULL), 1000), ==, 1000);
+    close(feed[1]);
+    return end;
+}
+
+/* Data that are kept back are not looked at again and again, and messages go ahead of them. Without
+ * the limit they go at once, and END behind them. */
+static void test_limit_is_for_data(void)
+{
+    int peer;
+    g_autoptr(End) end = end_with_limit(&patient, &peer);
+    for (guint turns = 0; g_main_context_iteration(NULL, FALSE); turns++)
+        g_assert_cmpuint(turns, <, 20);
+    say(end, MIGRATION_MESSAGE_ABORT);
+    say(end, MIGRATION_MESSAGE_END);
+    g_assert_cmpuint(peer_hears(peer, 0), ==, WIRE_TYPE_ABORT);
+    link_limit_data(end->link, 0);
+    g_assert_cmpuint(peer_hears(peer, 0), ==, WIRE_TYPE_DATA);
+    g_assert_cmpuint(peer_hears(peer, 0), ==, WIRE_TYPE_END);
+    close(peer);
+}
+
+/* While data are kept back a side says that it lives. */
+static void test_limit_alive(void)
+{
+    const LinkTimes times = {5, 600000};
+    int peer;
+    g_autoptr(End) end = end_with_limit(&times, &peer);
+    for (guint i = 0; i < 3; i++)
+        g_assert_cmpuint(peer_hears(peer, 0), ==, WIRE_TYPE_ALIVE);
+    close(peer);
+}
+
 /* -- time -- */
 
 static void test_alive(void)
@@ -839,6 +911,9 @@ int main(int argc, char **argv)
     g_test_add_func("/link/migration", test_migration);
     g_test_add_func("/link/backpressure", test_backpressure);
     g_test_add_func("/link/deaf", test_deaf);
+    g_test_add_func("/link/limit", test_limit);
+    g_test_add_func("/link/limit-is-for-data", test_limit_is_for_data);
+    g_test_add_func("/link/limit-alive", test_limit_alive);
     g_test_add_func("/link/alive", test_alive);
     g_test_add_func("/link/alive-while-end-waits", test_alive_while_end_waits);
     g_test_add_func("/link/silence", test_silence);
