@@ -27,7 +27,7 @@ typedef enum {
     OPTION_ALL = 1 << 14,
     OPTION_FORCE = 1 << 15,
     OPTION_NAME = 1 << 16,
-    OPTION_MIGRATE = 1 << 17, /* -s, --ready-timeout, --without-groups and the words of --settle */
+    OPTION_MIGRATE = 1 << 17, /* what only migrate has, and --live, --fast */
 } CommandOptions;
 
 /* One run of the program. */
@@ -42,6 +42,7 @@ typedef struct {
     char *on_failure;   /* what how.on_failure points to */
     char *map;          /* likewise */
     char *command;      /* likewise */
+    char *limit;        /* text of how.limit_mib */
     const char *domain; /* of a join; NULL where it is not known */
     int count;          /* 0: none given */
     gboolean force;

@@ -13,8 +13,8 @@
 static gboolean has_options_of_new(const Cli *cli)
 {
     const DomgrpOptions *how = &cli->how;
-    return how->live || how->fast || how->command != NULL || how->ready_timeout_s != 0 ||
-           how->without_groups || how->dry_run || how->wait;
+    return how->live || how->fast || how->command != NULL || how->limit_mib != 0 ||
+           how->ready_timeout_s != 0 || how->without_groups || how->dry_run || how->wait;
 }
 
 /* What is wrong, or NULL. */

@@ -104,6 +104,8 @@ const Command commands[] = {
      "they run while most of their memory is sent, and stand still for the rest only. Until HOST\n"
      "has said that all of them are complete, whatever fails leaves the group here, running. HOST\n"
      "is reached by ssh, as root and without a password, or by \"COMMAND HOST domgrp receive\".\n"
+     "A limit leaves the network to others too; with --live, what is sent while the members stand\n"
+     "still does not obey it.\n"
      "\n"
      "With --settle it asks the other host of a migration whose end is not known to both, and "
      "says\n"

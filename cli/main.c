@@ -38,6 +38,7 @@ static void cli_clear(Cli *cli)
     g_free(cli->on_failure);
     g_free(cli->map);
     g_free(cli->command);
+    g_free(cli->limit);
     g_free(cli->all_into);
     g_free(cli->name);
 }

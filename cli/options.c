@@ -49,6 +49,10 @@ static const struct {
      {"fast", 0, 0, G_OPTION_ARG_NONE, NULL, "little time rather than few bytes", NULL},
      offsetof(Cli, how.fast)},
     {OPTION_MIGRATE,
+     {"limit", 0, 0, G_OPTION_ARG_STRING, NULL,
+      "send at most RATE MiB per second; with --live, while the group runs", "RATE"},
+     offsetof(Cli, limit)},
+    {OPTION_MIGRATE,
      {"command", 's', 0, G_OPTION_ARG_STRING, NULL,
       "reach the host by COMMAND, for sh, instead of ssh", "COMMAND"},
      offsetof(Cli, command)},
@@ -257,6 +261,22 @@ static gboolean policy_check(const Command *command, const char *policy, GError 
     return FALSE;
 }
 
+/* 0 would be no limit, which is said by saying none. */
+static gboolean limit_read(const Command *command, Cli *cli, GError **error)
+{
+    guint64 limit = 0;
+    if (cli->limit != NULL &&
+        !g_ascii_string_to_unsigned(cli->limit, 10, 1, 100000, &limit, NULL)) {
+        g_autofree char *what = g_strdup_printf(
+            "\"%.40s\" is no limit: it is a whole number of MiB per second, from 1 to 100000",
+            cli->limit);
+        fail_usage(command, what, error);
+        return FALSE;
+    }
+    cli->how.limit_mib = (guint)limit;
+    return TRUE;
+}
+
 static gboolean values_check(const Command *command, const Cli *cli, GError **error)
 {
     if (!policy_check(command, cli->on_failure, error))
@@ -318,5 +338,5 @@ gboolean command_parse(const Command *command, Cli *cli, int *argc, char ***argv
     cli->how.map = cli->map;
     cli->how.command = cli->command;
     *ret_help = help;
-    return help || values_check(command, cli, error);
+    return help || (limit_read(command, cli, error) && values_check(command, cli, error));
 }

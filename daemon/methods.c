@@ -315,6 +315,7 @@ static gboolean migrate_options_read(ApiCall *call, EngineOptions *ret_options, 
     options.peer = api_call_string(call, 1);
     if (object != NULL) {
         options.command = json_object_get_string_member_with_default(object, "command", NULL);
+        options.limit_mib = json_object_get_int_member_with_default(object, "limit", 0);
         options.ready_s = json_object_get_int_member_with_default(object, "ready_timeout", 0);
         options.without_groups =
             json_object_get_boolean_member_with_default(object, "without_groups", FALSE);
@@ -495,6 +496,9 @@ static const RpcField migrate_option_fields[] = {
     {"command", RPC_STRING, .optional = TRUE,
      .help = "for sh, in place of `ssh`: followed by the host and `domgrp receive`; if it is "
              "\"\", the host is the whole command. Root runs it"},
+    {"limit", RPC_INTEGER, .optional = TRUE, .max = 100000,
+     .help = "MiB of the image that are sent per second at most, with live until the first "
+             "suspend; 0 or none: as many as go"},
     {"ready_timeout", RPC_INTEGER, .optional = TRUE, .max = 86400,
      .help = "seconds from the first suspend until the other host must be ready, else the group "
              "runs on here; 0 or none: 10, or 3600 without live"},

@@ -269,6 +269,8 @@ typedef struct {
     /* -- MIGRATE (live and fast, too) -- */
     const char *peer;        /* the other host, as ssh knows it */
     const char *command;     /* what makes the connection, for /bin/sh; NULL: ssh */
+    guint limit_mib;         /* MiB of the image that are sent per second at most, if it is live
+                              * until the first suspend; 0: any */
     guint ready_s;           /* from the first suspend until the other host must be ready; 0: 10, or
                               * 3600 if it is not live, for all memory is sent in that time */
     gboolean without_groups; /* a hypervisor without groups will do */

@@ -927,6 +927,12 @@ StepResult migrate_offer(Work *work, GError **error)
     return STEP_FAILED;
 }
 
+static void limit_data(const Migration *migration, guint mib)
+{
+    links_of(migration)->ops->limit_data(links_of(migration), migration->connection,
+                                         (guint64)mib * 1024 * 1024);
+}
+
 /* The image goes over the connection as it is written. */
 StepResult migrate_stream(Work *work, GError **error)
 {
@@ -941,6 +947,7 @@ StepResult migrate_stream(Work *work, GError **error)
                     g_strerror(errno));
         return STEP_FAILED;
     }
+    limit_data(migration, work->operation->options.limit_mib);
     links_of(migration)->ops->send_data(links_of(migration), migration->connection, pipe[0]);
     return image_create_on(work, pipe[1]);
 }
@@ -954,6 +961,8 @@ StepResult migrate_switch(Work *work, GError **error)
     if (state_of(migration) == MIGRATION_S_SWITCHING && !is_busy(migration)) {
         for (guint i = 0; i < work->group->members->len; i++)
             ((MemberNode *)work->group->members->pdata[i])->node->suspended = TRUE;
+        if (work->operation->options.live) /* what is left would be sent while nobody runs */
+            limit_data(migration, 0);
         return STEP_DONE;
     }
     if (state_of(migration) == MIGRATION_S_SENDING)

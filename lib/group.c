@@ -157,6 +157,8 @@ static JsonObject *options_to_json(const DomgrpOptions *options)
         json_object_set_boolean_member(object, "disks_reverted", TRUE);
     if (options->command != NULL)
         json_object_set_string_member(object, "command", options->command);
+    if (options->limit_mib != 0)
+        json_object_set_int_member(object, "limit", options->limit_mib);
     if (options->ready_timeout_s != 0)
         json_object_set_int_member(object, "ready_timeout", options->ready_timeout_s);
     if (options->without_groups)

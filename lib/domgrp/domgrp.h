@@ -132,6 +132,8 @@ typedef struct {
     const char *map;         /* path of a map file, domgrp-map(5), for a copy; of restore */
     const char *command;   /* for sh: reaches the other host in place of ssh, as with xl migrate -s;
                               of migrate */
+    guint limit_mib;       /* MiB that are sent per second at most, if it is live until the members
+                              are suspended; 0: any; likewise */
     guint ready_timeout_s; /* from the first member's standing still until the other host must be
                               ready; 0: 10, or 3600 if it is not live; likewise */
     gboolean without_groups; /* a hypervisor without groups will do; likewise */

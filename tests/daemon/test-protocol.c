@@ -575,9 +575,16 @@ static void test_refused_migration(Fixture *f, gconstpointer data)
     refuse(f, migrate, "\"shop\",\"b\",{\"ready_timeout\":86401}",
            "-32602 REQUEST_INVALID: Async.domain_group.migrate: options.ready_timeout must be from "
            "0 to 86400");
+    refuse(f, migrate, "\"shop\",\"b\",{\"limit\":100001}",
+           "-32602 REQUEST_INVALID: Async.domain_group.migrate: options.limit must be from 0 to "
+           "100000");
+    refuse(f, migrate, "\"shop\",\"b\",{\"limit\":-1}",
+           "-32602 REQUEST_INVALID: Async.domain_group.migrate: options.limit must be from 0 to "
+           "100000");
     refuse(f, migrate, "\"shop\",\"b\",{\"ordered\":true}",
            "-32602 REQUEST_INVALID: Async.domain_group.migrate: options has a key that is not "
-           "known; it may have live, fast, command, ready_timeout, without_groups, wait, dry_run");
+           "known; it may have live, fast, command, limit, ready_timeout, without_groups, wait, "
+           "dry_run");
     refuse(f, settle, "\"x\",\"\"", unknown);
     refuse(f, settle, "\"shop\",\"run\"",
            "1 VALUE_INVALID: \"run\" is no word about a migration: it is \"\", \"run-here\" or "
