@@ -492,7 +492,8 @@ static const RpcField restore_option_fields[] = {
 static const RpcField migrate_option_fields[] = {
     {"live", RPC_BOOLEAN, .optional = TRUE,
      .help = "most of the memory is sent while the group runs"},
-    {"fast", RPC_BOOLEAN, .optional = TRUE, .help = "little time rather than few bytes"},
+    {"fast", RPC_BOOLEAN, .optional = TRUE,
+     .help = "compress little, even where the connection is slow"},
     {"command", RPC_STRING, .optional = TRUE,
      .help = "for sh, in place of `ssh`: followed by the host and `domgrp receive`; if it is "
              "\"\", the host is the whole command. Root runs it"},

@@ -139,7 +139,7 @@ typedef struct {
     const char *group_uuid;
     const char *group_name;
     const char *text; /* the group, in the engine's own words: what image_open() gives back */
-    gboolean fast;    /* little time rather than a small file */
+    gboolean fast;    /* little time rather than a small file, or a small stream into a slow pipe */
     guint n_members;
     const HostConfig *const *members; /* in the order of the group file */
 } HostImageSpec;

@@ -4,8 +4,18 @@
 
 #include <zstd.h>
 
+/*
+ * From little time to few bytes. Level 3 with small tables, which stay in the processor's nearest
+ * caches, makes memory's pages as small as level 3 does in less time. Below -1 little time is saved
+ * for many bytes, above the last a fiftieth of the bytes for twice the time: docs/benchmarks.md.
+ */
+static const struct {
+    int level, chain_log, hash_log; /* 0: as the level has it */
+} rungs[] = {{-1, 0, 0}, {1, 0, 0}, {3, 15, 16}};
+
 struct Codec {
-    ImageEffort effort;
+    gboolean adapts;
+    guint rung; /* of pages */
     ZSTD_CCtx *pack[CODEC_PAGES + 1];
     ZSTD_DCtx *unpack;
 };
@@ -14,7 +24,8 @@ Codec *codec_new(ImageEffort effort)
 {
     Codec *codec = g_new0(Codec, 1);
 
-    codec->effort = effort;
+    codec->adapts = effort == IMAGE_ADAPTIVE;
+    codec->rung = effort == IMAGE_SMALL ? G_N_ELEMENTS(rungs) - 1 : 0;
     return codec;
 }
 
@@ -26,24 +37,31 @@ void codec_free(Codec *codec)
     g_free(codec);
 }
 
-/*
- * Level 3 with small tables, which stay in the processor's nearest caches, takes memory's
- * pages as fast as level 1 does and makes them as small as level 3 does; bench/ has the figures.
- */
 static ZSTD_CCtx *pack_context(Codec *codec, CodecUse use)
 {
+    if (codec->pack[use] == NULL)
+        codec->pack[use] = ZSTD_createCCtx();
     ZSTD_CCtx *context = codec->pack[use];
-    gboolean fast = use == CODEC_PAGES && codec->effort == IMAGE_FAST;
-
-    if (context != NULL)
+    if (use == CODEC_TEXT) {
+        ZSTD_CCtx_setParameter(context, ZSTD_c_compressionLevel, 3);
         return context;
-    context = codec->pack[use] = ZSTD_createCCtx();
-    ZSTD_CCtx_setParameter(context, ZSTD_c_compressionLevel, fast ? -1 : 3);
-    if (use == CODEC_PAGES && !fast) {
-        ZSTD_CCtx_setParameter(context, ZSTD_c_chainLog, 15);
-        ZSTD_CCtx_setParameter(context, ZSTD_c_hashLog, 16);
     }
+    ZSTD_CCtx_setParameter(context, ZSTD_c_compressionLevel, rungs[codec->rung].level);
+    ZSTD_CCtx_setParameter(context, ZSTD_c_chainLog, rungs[codec->rung].chain_log);
+    ZSTD_CCtx_setParameter(context, ZSTD_c_hashLog, rungs[codec->rung].hash_log);
     return context;
+}
+
+void codec_harder(Codec *codec)
+{
+    if (codec->adapts && codec->rung < G_N_ELEMENTS(rungs) - 1)
+        codec->rung++;
+}
+
+void codec_lighter(Codec *codec)
+{
+    if (codec->adapts && codec->rung > 0)
+        codec->rung--;
 }
 
 gsize codec_bound(gsize length)

@@ -19,6 +19,11 @@ Codec *codec_new(ImageEffort effort);
 void codec_free(Codec *codec);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Codec, codec_free)
 
+/* If the effort adapts: from now on pages cost more time and make fewer bytes, or the other way
+ * round, as far as that goes. */
+void codec_harder(Codec *codec);
+void codec_lighter(Codec *codec);
+
 /* Room for what codec_pack() makes of @length bytes. */
 gsize codec_bound(gsize length);
 /* Packs @bytes to @packed; returns the length, or 0 if that is not smaller: store them as they are.

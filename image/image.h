@@ -74,8 +74,11 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(ImageInfo, image_info_free)
 typedef struct ImageWriter ImageWriter;
 
 typedef enum {
-    IMAGE_SMALL, /* the default: smaller than `zstd -1 --long` of the same streams, and faster */
-    IMAGE_FAST,  /* little processor time */
+    IMAGE_SMALL,    /* the default: smaller than `zstd -1 --long` of the same streams, and faster */
+    IMAGE_FAST,     /* little processor time */
+    IMAGE_ADAPTIVE, /* as IMAGE_FAST, and up to IMAGE_SMALL while the reader of @fd, a pipe, is so
+                     * much slower than the writer that this waits for it more than half of its time
+                     */
 } ImageEffort;
 
 typedef struct {

@@ -5,11 +5,17 @@
 #include <errno.h>
 
 #define INDEX_ENTRIES 16384u /* in a block */
+#define ADAPT_BATCHES 4u     /* after which it is looked at who waits for whom */
+
+static gint64 now_us(const Output *output)
+{
+    return output->to.clock != NULL ? output->to.clock(output->to.data) : g_get_monotonic_time();
+}
 
 static gboolean write_all(Output *output, const guint8 *bytes, gsize length, GError **error)
 {
     while (length > 0) {
-        gssize n = output->write(output->data, bytes, length);
+        gssize n = output->to.write(output->to.data, bytes, length);
         if (n < 0 && errno == EINTR)
             continue;
         if (n <= 0) {
@@ -26,16 +32,44 @@ static gboolean write_all(Output *output, const guint8 *bytes, gsize length, GEr
     return TRUE;
 }
 
-gboolean output_init(Output *output, OutputWrite write, gpointer data, Codec *codec,
-                     const ImageFront *front, GError **error)
+/* What is written to a pipe waits for its reader when that is the slower one. */
+static gboolean write_timed(Output *output, const guint8 *bytes, gsize length, GError **error)
+{
+    gint64 began_us = now_us(output);
+    gboolean good = write_all(output, bytes, length, error);
+    output->waited_us += now_us(output) - began_us;
+    return good;
+}
+
+/*
+ * More work only while the reader takes more than half of the time: where reader and writer share a
+ * processor, some of it is the reader's own work, which is no time to spare. Less as soon as the
+ * writer hardly waits. Between the two it stays as it is, so that a step has time to show.
+ */
+static void adapt(Output *output)
+{
+    if (++output->batches < ADAPT_BATCHES)
+        return;
+    gint64 now = now_us(output), passed_us = now - output->since_us;
+    if (output->waited_us > passed_us / 2)
+        codec_harder(output->codec);
+    else if (output->waited_us < passed_us / 8)
+        codec_lighter(output->codec);
+    output->batches = 0;
+    output->since_us = now;
+    output->waited_us = 0;
+}
+
+gboolean output_init(Output *output, const OutputTo *to, Codec *codec, const ImageFront *front,
+                     GError **error)
 {
     guint8 bytes[FORMAT_BLOCKS] = {0};
 
-    *output = (Output){.write = write,
-                       .data = data,
+    *output = (Output){.to = *to,
                        .codec = codec,
                        .seed = format_seed(front->uuid),
                        .entries = g_array_new(FALSE, FALSE, sizeof(BlockEntry))};
+    output->since_us = now_us(output);
     format_put_front(front, bytes);
     return write_all(output, bytes, sizeof bytes, error);
 }
@@ -91,7 +125,11 @@ gboolean output_block(Output *output, BlockType type, guint32 member, guint64 fi
     format_put_header(&header, output->buffer + FORMAT_HEADER, output->seed, output->buffer);
     BlockEntry entry = format_entry_of(&header, output->offset);
     g_array_append_val(output->entries, entry);
-    return write_all(output, output->buffer, FORMAT_HEADER + header.stored, error);
+    if (!write_timed(output, output->buffer, FORMAT_HEADER + header.stored, error))
+        return FALSE;
+    if (type == BLOCK_PAGES)
+        adapt(output);
+    return TRUE;
 }
 
 static gboolean write_index(Output *output, guint entries, GError **error)

@@ -9,23 +9,29 @@
 #include "codec.h"
 #include "format.h"
 
-/* As write(2). Tests put their own in its place. */
-typedef gssize (*OutputWrite)(gpointer data, const void *bytes, gsize length);
+/* Where it goes. Tests put their own in its place. */
+typedef struct {
+    gssize (*write)(gpointer data, const void *bytes, gsize length); /* as write(2) */
+    gint64 (*clock)(gpointer data); /* microseconds; NULL: the host's */
+    gpointer data;
+} OutputTo;
 
 typedef struct {
-    OutputWrite write;
-    gpointer data;
+    OutputTo to;
     Codec *codec;
     guint64 seed;
     guint64 offset;  /* bytes written; atomic, since others look */
     GArray *entries; /* of BlockEntry */
     guint8 *buffer;  /* header and payload of a block */
     gsize room;
+    guint batches;    /* of pages, since it was last looked at who waits for whom, */
+    gint64 since_us;  /* when that was, */
+    gint64 waited_us; /* and the time that writing took since then */
 } Output;
 
 /* Takes @codec. Writes the front of the file. */
-gboolean output_init(Output *output, OutputWrite write, gpointer data, Codec *codec,
-                     const ImageFront *front, GError **error);
+gboolean output_init(Output *output, const OutputTo *to, Codec *codec, const ImageFront *front,
+                     GError **error);
 void output_clear(Output *output);
 /* Writes a block of @type with @length bytes of payload, packed if that makes it smaller. */
 gboolean output_block(Output *output, BlockType type, guint32 member, guint64 first, guint32 count,

@@ -80,7 +80,7 @@ static gboolean write_group(ImageWriter *writer, const ImageSpec *spec, GError *
                         bytes->len, error);
 }
 
-static gboolean begin(ImageWriter *writer, OutputWrite write, gpointer data, const ImageSpec *spec,
+static gboolean begin(ImageWriter *writer, const OutputTo *to, const ImageSpec *spec,
                       GError **error)
 {
     ImageFront front = {.version = IMAGE_VERSION, .batch_pages = BATCH_PAGES};
@@ -91,14 +91,15 @@ static gboolean begin(ImageWriter *writer, OutputWrite write, gpointer data, con
         return FALSE;
     writer->pages = pages_new(error);
     return writer->pages != NULL &&
-           output_init(&writer->output, write, data, codec_new(spec->effort), &front, error) &&
+           output_init(&writer->output, to, codec_new(spec->effort), &front, error) &&
            write_group(writer, spec, error);
 }
 
-static ImageWriter *writer_new(int fd, OutputWrite write, gpointer data, const ImageSpec *spec,
-                               GError **error)
+/* NULL @to: to @fd. */
+static ImageWriter *writer_new(int fd, const OutputTo *to, const ImageSpec *spec, GError **error)
 {
     g_autoptr(ImageWriter) writer = g_new0(ImageWriter, 1);
+    const OutputTo to_fd = {.write = write_fd, .data = writer};
 
     writer->fd = fd;
     writer->followed = spec->followed;
@@ -106,20 +107,19 @@ static ImageWriter *writer_new(int fd, OutputWrite write, gpointer data, const I
     writer->members = g_ptr_array_new_with_free_func(member_free);
     writer->stored = g_byte_array_new();
     writer->batch = g_byte_array_new();
-    if (!begin(writer, write, data != NULL ? data : writer, spec, error))
+    if (!begin(writer, to != NULL ? to : &to_fd, spec, error))
         return NULL;
     return g_steal_pointer(&writer);
 }
 
 ImageWriter *image_writer_new(int fd, const ImageSpec *spec, GError **error)
 {
-    return writer_new(fd, write_fd, NULL, spec, error);
+    return writer_new(fd, NULL, spec, error);
 }
 
-ImageWriter *image_writer_new_to(OutputWrite write, gpointer data, const ImageSpec *spec,
-                                 GError **error)
+ImageWriter *image_writer_new_to(const OutputTo *to, const ImageSpec *spec, GError **error)
 {
-    return writer_new(-1, write, data, spec, error);
+    return writer_new(-1, to, spec, error);
 }
 
 void image_writer_free(ImageWriter *writer)

@@ -6,8 +6,7 @@
 #include "image.h"
 #include "output.h"
 
-/* image_writer_new() that writes through a function. */
-ImageWriter *image_writer_new_to(OutputWrite write, gpointer data, const ImageSpec *spec,
-                                 GError **error);
+/* image_writer_new() that writes @to, which it copies. */
+ImageWriter *image_writer_new_to(const OutputTo *to, const ImageSpec *spec, GError **error);
 
 #endif

@@ -109,7 +109,9 @@ static Creation *creation_new(const HostImageSpec *of)
     creation->spec = (ImageSpec){.group_uuid = creation->texts[1],
                                  .group_name = creation->texts[2],
                                  .text = creation->texts[3],
-                                 .effort = of->fast ? IMAGE_FAST : IMAGE_SMALL,
+                                 .effort = of->fast           ? IMAGE_FAST
+                                           : of->path == NULL ? IMAGE_ADAPTIVE
+                                                              : IMAGE_SMALL,
                                  .followed = of->path == NULL};
     creation->fd = of->path == NULL ? of->fd : -1;
     g_strlcpy(creation->spec.uuid, of->uuid, sizeof creation->spec.uuid);

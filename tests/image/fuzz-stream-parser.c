@@ -43,8 +43,8 @@ static void write_image(int fd, guint32 seed, size_t most, const unsigned char *
 {
     static const ImageSpec spec = {.group_name = "g", .effort = IMAGE_FAST};
     g_autoptr(GError) error = NULL;
-    g_autoptr(ImageWriter) writer =
-        image_writer_new_to(write_fd, GINT_TO_POINTER(fd), &spec, &error);
+    const OutputTo to = {.write = write_fd, .data = GINT_TO_POINTER(fd)};
+    g_autoptr(ImageWriter) writer = image_writer_new_to(&to, &spec, &error);
     guint member;
 
     g_assert_no_error(error);

@@ -420,6 +420,7 @@ void check_round_trip(Stream **streams, guint n)
         {.effort = IMAGE_FAST, .turns = TRUE, .chunk = 10000, .rand = rand},
         {.effort = IMAGE_SMALL, .turns = TRUE, .chunk = 97},
         {.effort = IMAGE_FAST, .turns = FALSE, .chunk = 1, .disks = "vg/snap"},
+        {.effort = IMAGE_ADAPTIVE, .turns = TRUE},
     };
 
     for (guint i = 0; i < G_N_ELEMENTS(hows); i++) {

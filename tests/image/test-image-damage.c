@@ -517,7 +517,8 @@ static ImageWriter *pack_faulty(const Sample *sample, Faulty *faulty, GError **e
 {
     ImageSpec spec = {.group_name = "shop"};
     PackHow how = {.turns = TRUE, .chunk = 5000};
-    g_autoptr(ImageWriter) writer = image_writer_new_to(faulty_write, faulty, &spec, error);
+    const OutputTo to = {.write = faulty_write, .data = faulty};
+    g_autoptr(ImageWriter) writer = image_writer_new_to(&to, &spec, error);
 
     if (writer != NULL)
         pack_into(writer, (Stream **)sample->streams, 2, &how, error);

@@ -2,7 +2,9 @@
 /* Images: what goes in comes out, byte for byte, and what is equal is stored once. */
 #include "streams.h"
 
+#include "format.h"
 #include "pages.h"
+#include "writer.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -591,6 +593,106 @@ static Stream *stream_of(guint32 first, guint n)
     return stream;
 }
 
+/* -- how hard is compressed -- */
+
+#define BATCH 512
+#define BATCHES 24
+
+/* A bare stream of @n pages of text, which each level makes smaller than the one before. */
+static Stream *stream_of_text(guint n)
+{
+    g_autoptr(GRand) rand = g_rand_new_with_seed(n);
+    g_autoptr(Stream) noise = g_byte_array_new();
+    Stream *stream = g_byte_array_new();
+
+    stream_noise(noise, 1, 4 * STREAM_PAGE);
+    stream_libxc(stream, 3);
+    for (guint32 seed = 1; seed <= n; seed++) {
+        stream_pages(stream, seed, &seed, 1);
+        guint8 *page = stream->data + stream->len - STREAM_PAGE;
+        for (guint at = 0, length; at < STREAM_PAGE; at += length) { /* words, some more often */
+            double which = g_rand_double(rand);
+            length = MIN(STREAM_PAGE - at, (guint)g_rand_int_range(rand, 3, 12));
+            memcpy(page + at, noise->data + (guint)(which * which * which * 2000) * 8, length);
+        }
+    }
+    stream_record(stream, XC_END, 0);
+    return stream;
+}
+
+/* Who takes an image, in a time of his own. */
+typedef struct {
+    int fd;
+    guint slow_from, slow_to; /* between these batches he is slow */
+    gint64 now_us;
+    gboolean wrote; /* since he was asked for the time */
+    guint n;
+    guint32 stored[BATCHES]; /* bytes of each batch */
+} Taker;
+
+static gssize taker_write(gpointer data, const void *bytes, gsize length)
+{
+    Taker *taker = data;
+    const guint8 *header = bytes;
+
+    taker->now_us += taker->n >= taker->slow_from && taker->n < taker->slow_to ? 1000 : 1;
+    taker->wrote = TRUE;
+    if (length > FORMAT_HEADER && header[4] == BLOCK_PAGES)
+        taker->stored[taker->n++] = (guint32)length;
+    return write(taker->fd, bytes, length);
+}
+
+/* Whatever else the writer does takes 100. */
+static gint64 taker_clock(gpointer data)
+{
+    Taker *taker = data;
+
+    if (!taker->wrote)
+        taker->now_us += 100;
+    taker->wrote = FALSE;
+    return taker->now_us;
+}
+
+static Taker take(Stream *stream, ImageEffort effort, guint slow_from, guint slow_to)
+{
+    const ImageSpec spec = {.group_name = "shop", .effort = effort};
+    const PackHow how = {.turns = FALSE};
+    Taker taker = {.fd = memory_file("", 0), .slow_from = slow_from, .slow_to = slow_to};
+    const OutputTo to = {.write = taker_write, .clock = taker_clock, .data = &taker};
+    g_autoptr(GError) error = NULL;
+    g_autoptr(ImageWriter) writer = image_writer_new_to(&to, &spec, &error);
+
+    g_assert_no_error(error);
+    pack_into(writer, &stream, 1, &how, &error);
+    g_assert_no_error(error);
+    g_assert_cmpuint(taker.n, ==, BATCHES);
+    check_image(taker.fd, &stream, 1);
+    close(taker.fd);
+    return taker;
+}
+
+/* Who is waited for gets fewer bytes, who is not gets them sooner; other efforts care for neither.
+ * It is looked at once in four batches, and a step is taken at a time. */
+static void test_adaptive(void)
+{
+    g_autoptr(Stream) stream = stream_of_text(BATCH * BATCHES);
+    const Taker fast = take(stream, IMAGE_FAST, 0, BATCHES);
+    const Taker small = take(stream, IMAGE_SMALL, 12, BATCHES);
+    const Taker never = take(stream, IMAGE_ADAPTIVE, 0, 0);
+    const Taker first = take(stream, IMAGE_ADAPTIVE, 0, 12);
+
+    for (guint i = 0; i < BATCHES; i++) {
+        g_assert_cmpuint(small.stored[i], <, fast.stored[i]);
+        g_assert_cmpuint(never.stored[i], ==, fast.stored[i]);
+        if (i < 4 || i >= 20)
+            g_assert_cmpuint(first.stored[i], ==, fast.stored[i]);
+        else if (i >= 8 && i < 16)
+            g_assert_cmpuint(first.stored[i], ==, small.stored[i]);
+        else
+            g_assert_true(first.stored[i] < fast.stored[i] && first.stored[i] > small.stored[i]);
+    }
+}
+
 /* What was written is given while the rest is not there yet. */
 static void test_follow_growing(void)
 {
@@ -881,6 +983,7 @@ int main(int argc, char **argv)
     g_test_add_func("/image/follow/early", test_follow_early);
     g_test_add_func("/image/follow/fronts", test_follow_fronts);
     g_test_add_func("/image/follow/stopped", test_follow_stopped);
+    g_test_add_func("/image/adaptive", test_adaptive);
     g_test_add_func("/image/file/side-by-side", test_side_by_side);
     g_test_add_func("/image/file/mark", test_mark);
     g_test_add_func("/image/file/mark-refused", test_mark_refused);
