@@ -69,6 +69,12 @@ static void connection_free(gpointer data)
     g_free(connection);
 }
 
+/* Another host goes when it has what it wants. */
+static gboolean is_plain(const Connection *connection, const GError *error)
+{
+    return connection->peer == NULL && g_error_matches(error, DOMGRP_ERROR, DOMGRP_ERROR_LINK);
+}
+
 /* The engine may still ask for its bytes while it is told. */
 static void connection_end(Connection *connection, const GError *error)
 {
@@ -76,8 +82,8 @@ static void connection_end(Connection *connection, const GError *error)
     if (connection->left)
         error = NULL;
     if (error != NULL)
-        service_log(SERVICE_WARNING, "the connection %s %s has ended: %s",
-                    connection->peer == NULL ? "of" : "to",
+        service_log(is_plain(connection, error) ? SERVICE_NOTICE : SERVICE_WARNING,
+                    "the connection %s %s has ended: %s", connection->peer == NULL ? "of" : "to",
                     connection->peer == NULL ? "another host" : connection->peer, error->message);
     if (connection->known)
         all->events->ended(all->data, connection->number, error);
