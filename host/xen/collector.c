@@ -127,6 +127,14 @@ static void set_state(Collector *collector, CollectorStream *stream, StreamState
         g_queue_remove(&collector->turns, stream);
 }
 
+/* With the lock, which is given up meanwhile: who is told may have a lock under which it asks. */
+static void tell_changed(Collector *collector)
+{
+    g_mutex_unlock(&collector->lock);
+    collector->events->changed(collector->data);
+    g_mutex_lock(&collector->lock);
+}
+
 /* With the lock, which is given up meanwhile. */
 static void stream_step(Collector *collector, CollectorStream *stream)
 {
@@ -154,7 +162,7 @@ static void stream_step(Collector *collector, CollectorStream *stream)
         collector->error = g_steal_pointer(&error);
     g_clear_error(&error);
     if (!good || n == 0 || at_pages)
-        collector->events->changed(collector->data);
+        tell_changed(collector);
 }
 
 /* Live streams wait for each other: the time for what was written to get to the disk, which it
@@ -171,7 +179,7 @@ static void gather(Collector *collector)
         CollectorStream *stream = collector->streams->pdata[i];
         stream->gathered |= has_stopped(stream);
     }
-    collector->events->changed(collector->data);
+    tell_changed(collector);
 }
 
 /* With the lock: waits until something is to be done, and returns the streams that have

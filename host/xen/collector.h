@@ -31,6 +31,7 @@ typedef enum {
     STREAM_OVER,   /* all of it was read, or it broke off */
 } StreamState;
 
+/* Each may call the collector, but to free it. */
 typedef struct {
     /* On the collector's thread: a stream's state has changed, live ones have gathered, or the
      * image has failed. */
