@@ -296,7 +296,8 @@ JournalGroup *group_to_journal(const Group *group)
     memcpy(record->image_uuid, group->image_uuid, sizeof record->image_uuid);
     record->image_path = g_strdup(group->image_path);
     record->image_old = group->image_old;
-    memcpy(record->boot_id, group->engine->facts.boot_id, sizeof record->boot_id);
+    if (!group->boot_start) /* a start that is still to come must not be forgotten */
+        memcpy(record->boot_id, group->engine->facts.boot_id, sizeof record->boot_id);
 
     for (guint i = 0; i < group->members->len; i++) {
         const MemberNode *member = group->members->pdata[i];

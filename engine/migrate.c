@@ -279,8 +279,6 @@ static gboolean write_record(gpointer data, JournalMigration *record, GError **e
         memcpy(record->operation_uuid, group->operation->uuid, sizeof record->operation_uuid);
     prepare_members(migration, record->state);
     g_autoptr(JournalGroup) kept = group_to_journal(group);
-    if (group->boot_start) /* which is still to come, and is not forgotten with a daemon */
-        kept->boot_id[0] = '\0';
     return transaction_store(migration->engine->journal, record, kept, error);
 }
 

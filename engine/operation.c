@@ -329,10 +329,22 @@ static void begin_now(gpointer data)
     engine_turn(operation->engine);
 }
 
+/* What it does to members is of this boot, and a start that was still to come has come. */
+static void note_boot(const Operation *operation)
+{
+    Group *group = operation->group;
+    if (!group->boot_start || kinds[operation->kind].during != GROUP_STARTING ||
+        operation->options.dry_run)
+        return;
+    group->boot_start = FALSE;
+    group_store(group, NULL); /* else it is tried again */
+}
+
 /* Not at once, so that nothing happens before the caller knows the operation. */
 static void begin(Operation *operation)
 {
     Host *host = operation->engine->host;
+    note_boot(operation);
     set_busy(operation, operation);
     if (kinds[operation->kind].forgives && !operation->by_itself && !operation->options.dry_run)
         group_forgive(operation->group);

@@ -368,10 +368,8 @@ static gboolean start_at_boot(Group *group, GError **error)
     if ((ahead == NULL || ahead->kind != OPERATION_START) &&
         operation_new(group->engine, &request, error) == NULL)
         return FALSE;
-    if (!group_store(group, error)) /* what it notes from now on is of this boot */
-        return FALSE;
     group->boot_start = FALSE;
-    return TRUE;
+    return group_store(group, error); /* what it notes from now on is of this boot */
 }
 
 static gboolean finish(const Recovery *recovery, GError **error)
