@@ -80,6 +80,14 @@ const Story stories[] = {
      STARTS},
     {"unheard-destination-starts-itself", DESTINATION, 3, "mxw", "COMMITTED / DONE", "D", THERE, 0,
      STARTS},
+
+    {"stock-live", SOURCE, 0, "", "- / -", "m", THERE, 0, STOCK},
+    {"stock-doubt", SOURCE, 3, "mxw", "COMMITTED / PREPARED", "", THERE, 0, STOCK},
+    {"stock-doubt-new-daemons", SOURCE, 3, "mxw", "COMMITTED / PREPARED", "sd", THERE, 0, STOCK},
+    {"stock-doubt-held-then-boots", SOURCE, 3, "mxwsss", "COMMITTED / PREPARED", "sD", HERE, 0,
+     STOCK},
+    {"stock-unread-new-daemons", DESTINATION, 2, "mxw", "ABORTED / PREPARED", "sd", HERE, 0, STOCK},
+    {"stock-unheard", DESTINATION, 3, "mxw", "COMMITTED / DONE", "", THERE, 0, STOCK},
     {NULL, SOURCE, 0, NULL, NULL, NULL, NULL, 0, 0},
 };
 
@@ -90,7 +98,8 @@ char *journey_text(const Plan *plan, const Verdict *verdict)
                                          [SIM_HANG] = "hangs",
                                          [SIM_DEATH] = "is the last"};
     static const char *const happens[] = {"connections are cut", "its daemon dies",
-                                          "its power is cut", "it cannot be reached for 100 s"};
+                                          "its power is cut", "it cannot be reached for 100 s",
+                                          "db crashes, and is to be restarted"};
     const char *side = plan->side == SOURCE ? "source" : "destination";
     if (plan->fault == SIM_NONE && plan->happens == HAPPENS_COUNT)
         return g_strdup_printf("%s: without a fault", plan->story->name);
@@ -121,6 +130,9 @@ static void happen(Pair *pair, const Plan *plan)
         break;
     case POWER:
         pair_power(pair, plan->side);
+        break;
+    case CRASH:
+        sim_guest_end(world->host, "db", HOST_REASON_CRASH);
         break;
     default:
         links_sim_set_reachable(world->links, FALSE);
@@ -165,7 +177,7 @@ static void do_letter(Pair *pair, char letter)
     pair->given_up[DESTINATION] |= letter == '4' || letter == 'z';
     switch (letter) {
     case 'm':
-        pair_migrate(pair, SOURCE, &(EngineOptions){.live = TRUE}, NULL);
+        pair_migrate(pair, SOURCE, &(EngineOptions){.live = TRUE, .without_groups = TRUE}, NULL);
         pair_run_for(pair, SECOND / 10);
         break;
     case 'M':
@@ -223,6 +235,9 @@ Pair *journey_begin(const Story *story)
 {
     Pair *pair = pair_new();
     pair->on_boot = (story->flags & STARTS) != 0;
+    for (guint i = 0; i < 2 && (story->flags & STOCK) != 0; i++)
+        world_make_stock(pair->sides[i]);
+    pair_set_file(pair, "db", "on_crash = restart");
     pair_create(pair, pair->on_boot ? ORDER "on_boot start\n" : ORDER);
     if ((story->flags & GIVES_UP) != 0)
         pair_give_up(pair);

@@ -14,12 +14,13 @@ G_BEGIN_DECLS
 #define SECOND ((gint64)G_USEC_PER_SEC)
 
 /* What happens at a moment, rather than in a call. */
-typedef enum { CUT, KILL, POWER, AWAY, HAPPENS_COUNT } Happens;
+typedef enum { CUT, KILL, POWER, AWAY, CRASH, HAPPENS_COUNT } Happens;
 
 typedef enum {
     LIES = 1,     /* a word is not true: both sides run the group */
     GIVES_UP = 2, /* words give up the group's memory */
     STARTS = 4,   /* the group starts when its host boots */
+    STOCK = 8,    /* the hypervisors know no groups */
 } Flags;
 
 /*

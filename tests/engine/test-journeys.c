@@ -47,7 +47,7 @@ static void test_calls(gconstpointer data)
 
 static void test_moments(gconstpointer data)
 {
-    gint64 step = g_test_slow() ? SECOND / 20 : SECOND / 5;
+    gint64 step = g_test_slow() ? SECOND / 10 : SECOND / 4;
     for (guint side = 0; side < 2; side++)
         for (Happens happens = 0; happens < HAPPENS_COUNT; happens++)
             for (gint64 at = 0; at < 7 * SECOND; at += step) {
