@@ -907,8 +907,10 @@ static void begin_migration(Operation *operation)
 /* A connection, the offer, and what the other side says to it. */
 StepResult migrate_offer(Work *work, GError **error)
 {
-    if (work->group->migration == NULL)
+    if (work->group->migration == NULL) {
         begin_migration(work->operation);
+        work_set_deadline(work, TRANSACTION_CHECK_US);
+    }
     Migration *migration = work->group->migration;
     gboolean accepted = migration->transaction == NULL ? migration->answered
                                                        : state_of(migration) == MIGRATION_S_SENDING;
@@ -916,7 +918,7 @@ StepResult migrate_offer(Work *work, GError **error)
         work->operation->verdict = g_strdup(migration->verdict);
     if (accepted)
         return STEP_DONE;
-    gboolean waits = migration->transaction == NULL ? migration->why == NULL
+    gboolean waits = migration->transaction == NULL ? migration->why == NULL && !work_late(work)
                      : migration->asked             ? !migration->over
                                                     : migration->connection != 0;
     if (waits)
