@@ -335,6 +335,126 @@ static void test_no_groups(void)
     finish(pair, THERE, "done");
 }
 
+static void connected(gpointer data, guint connection, gboolean ours)
+{
+}
+
+static void said(gpointer data, guint connection, const MigrationSaid *what)
+{
+}
+
+static void ended(gpointer data, guint connection, const GError *error)
+{
+}
+
+/* Who has a connection and says nothing. */
+static void test_silent(void)
+{
+    static const LinksEvents deaf = {connected, said, ended};
+    static const char *const late =
+        "FAILED_AND_UNDONE: migrate of shop failed before anything was changed: h2 did not answer "
+        "in time";
+    Pair *pair = begin();
+    Links *links = pair->sides[DESTINATION]->links;
+    links->ops->watch(links, &deaf, NULL);
+    refused(pair, &dry, HERE, late);
+    refused(pair, &live, HERE, late);
+    pair_free(pair);
+}
+
+/* Whatever an operator wants of a group that is in doubt, but its copies are let alone. */
+static void assert_refuses_all(Pair *pair, guint side)
+{
+    World *world = pair->sides[side];
+    g_autofree char *before = host_sim_describe(world->host);
+    for (OperationKind kind = OPERATION_START; kind <= OPERATION_MIGRATE; kind++) {
+        EngineOptions options = {.path = "/a/b.grp", .peer = "h3", .wait = TRUE};
+        if (kind == OPERATION_JOIN || kind == OPERATION_RESTORE)
+            continue;
+        g_autoptr(GError) error = NULL;
+        g_assert_null(engine_operate(world->engine, kind, "shop", &options, &error));
+        g_assert_cmpint(domgrp_error_code(error), ==, DOMGRP_ERROR_GROUP_STATE);
+    }
+    g_autoptr(GError) error = NULL;
+    g_assert_null(engine_join(world->engine, "Null-Group", "db", NULL, &error));
+    pair_run_for(pair, G_USEC_PER_SEC);
+    g_autofree char *after = host_sim_describe(world->host);
+    g_assert_cmpstr(after, ==, before);
+}
+
+/* The connection ends before COMMIT is heard, and the other host cannot be reached. */
+static Pair *begin_doubt(void)
+{
+    Pair *pair = begin();
+    links_sim_cut(pair->sides[SOURCE]->links, 3);
+    migrate(pair, SOURCE, &live);
+    pair_run_for(pair, G_USEC_PER_SEC / 2);
+    links_sim_set_reachable(pair->sides[DESTINATION]->links, FALSE);
+    pair_run_for(pair, 30 * G_USEC_PER_SEC);
+    return pair;
+}
+
+static GroupState group_state_at(Pair *pair, guint side)
+{
+    GroupInfo info;
+    group_get_info(engine_group_lookup(pair->sides[side]->engine, "shop", NULL), &info);
+    return info.state;
+}
+
+static void test_doubt(void)
+{
+    Pair *pair = begin_doubt();
+    for (guint i = 0; i < 2; i++) {
+        g_assert_cmpuint(group_state_at(pair, i), ==, GROUP_IN_DOUBT);
+        assert_refuses_all(pair, i);
+    }
+    g_autofree char *result = world_result(pair->sides[SOURCE]);
+    g_assert_true(g_str_has_prefix(result, "PARTLY_DONE: migrate of shop was not completed: the "
+                                           "connection to h2 was lost when shop was its already"));
+    g_assert_true(sim_xl_unpause(pair->sides[DESTINATION]->host, "db"));
+    pair_run_for(pair, G_USEC_PER_SEC);
+    g_assert_false(host_sim_domain_runs(pair->sides[DESTINATION]->host, "db"));
+    g_assert_true(sim_xl_pause(pair->sides[DESTINATION]->host, "db"));
+    links_sim_set_reachable(pair->sides[DESTINATION]->links, TRUE);
+    pair_rest(pair);
+    assert_list(pair, THERE);
+    assert_good(pair);
+    pair_free(pair);
+}
+
+static void word_taken(gpointer data, const GError *error)
+{
+    *(char **)data = g_strdup(error != NULL ? error->message : "taken");
+}
+
+/* What becomes of @word at @side, after a while. Free with g_free(). */
+static char *say(Pair *pair, guint side, EngineWord word)
+{
+    char *answer = NULL;
+    engine_settle(pair->sides[side]->engine, "shop", word, word_taken, &answer);
+    g_assert_null(answer);
+    pair_run_for(pair, 10 * G_USEC_PER_SEC);
+    return answer;
+}
+
+static void test_settle(void)
+{
+    Pair *pair = begin_doubt();
+    g_autofree char *alone = say(pair, SOURCE, ENGINE_WORD_NONE);
+    g_assert_cmpstr(alone, ==, "taken");
+    g_assert_cmpuint(group_state_at(pair, SOURCE), ==, GROUP_IN_DOUBT);
+    g_autofree char *refused_word = say(pair, SOURCE, ENGINE_WORD_RUN_HERE);
+    g_assert_nonnull(strstr(refused_word, "shop cannot be told to run here"));
+    links_sim_set_reachable(pair->sides[DESTINATION]->links, TRUE);
+    g_autofree char *settles = say(pair, SOURCE, ENGINE_WORD_NONE);
+    g_assert_cmpstr(settles, ==, "taken");
+    assert_list(pair, THERE);
+    g_autofree char *settled = say(pair, DESTINATION, ENGINE_WORD_NONE);
+    g_assert_cmpstr(settled, ==, "no migration of shop is open: there is nothing to settle");
+    assert_good(pair);
+    pair_free(pair);
+}
+
 /* -- a member that does not do what it should -- */
 
 static void test_no_suspend(void)
@@ -468,6 +588,9 @@ int main(int argc, char **argv)
     g_test_add_func("/migrate/taken", test_taken);
     g_test_add_func("/migrate/memory", test_memory);
     g_test_add_func("/migrate/unreachable", test_unreachable);
+    g_test_add_func("/migrate/silent", test_silent);
+    g_test_add_func("/migrate/doubt", test_doubt);
+    g_test_add_func("/migrate/settle", test_settle);
     g_test_add_func("/migrate/no-groups", test_no_groups);
     g_test_add_func("/migrate/no-suspend", test_no_suspend);
     g_test_add_func("/migrate/late-suspend", test_late_suspend);
