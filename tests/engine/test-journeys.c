@@ -107,6 +107,54 @@ static void test_twice(gconstpointer data)
     }
 }
 
+/* -- any story -- */
+
+static void add_letters(GString *letters, const char *from, guint most)
+{
+    for (gint n = g_test_rand_int_range(0, (gint)most + 1); n > 0; n--)
+        g_string_append_c(letters, from[g_test_rand_int_range(0, (gint)strlen(from))]);
+}
+
+static Plan any_plan(const Story *story)
+{
+    static const SimFault faults[] = {SIM_NONE, SIM_FAIL_BEFORE, SIM_FAIL_AFTER, SIM_DEATH,
+                                      SIM_HANG};
+    Plan plan = {.story = story, .happens = HAPPENS_COUNT};
+    plan.fault = faults[g_test_rand_int_range(0, G_N_ELEMENTS(faults))];
+    plan.side = g_test_rand_bit();
+    plan.power = g_test_rand_bit();
+    plan.nth = plan.fault != SIM_NONE ? (guint)g_test_rand_int_range(1, 60) : 0;
+    plan.second_side = g_test_rand_bit();
+    if (plan.fault == SIM_DEATH && g_test_rand_bit())
+        plan.second = (guint)g_test_rand_int_range(1, 60);
+    return plan;
+}
+
+/* The group is migrated, and anything happens then. */
+static void run_any(void)
+{
+    static const char happenings[] = "sdSDxrwww/";
+    g_autoptr(GString) before = g_string_new(g_test_rand_bit() ? "mxw" : "m");
+    g_autoptr(GString) act = g_string_new(NULL);
+    Story story = {.side = g_test_rand_bit(), .cut = (guint)g_test_rand_int_range(0, 5)};
+    add_letters(before, happenings, 4);
+    add_letters(act, happenings, 4);
+    g_autofree char *name =
+        g_strdup_printf("%s, %s, message %u of the %s is lost", before->str, act->str, story.cut,
+                        story.side == SOURCE ? "source" : "destination");
+    story.name = name;
+    story.before = before->str;
+    story.act = act->str;
+    Plan plan = any_plan(&story);
+    run(&plan);
+}
+
+static void test_any(void)
+{
+    for (guint i = 0; i < (g_test_slow() ? 5000 : 500); i++)
+        run_any();
+}
+
 static const struct {
     const char *name;
     void (*run)(gconstpointer story);
@@ -123,6 +171,7 @@ int main(int argc, char **argv)
             g_autofree char *name = g_strdup_printf("/journeys/%s/%s", tests[i].name, story->name);
             g_test_add_data_func(name, story, tests[i].run);
         }
+    g_test_add_func("/journeys/any", test_any);
     int result = g_test_run();
     g_print("# %u runs\n", runs);
     return result;
