@@ -16,13 +16,14 @@ typedef struct End End;
 struct End {
     LinksSim *links;
     guint number;
-    End *other;      /* NULL: it is not made, or it is over */
-    gboolean deaf;   /* what is under way to it is lost */
-    SimFault fault;  /* of connect() */
-    int out;         /* what is sent comes from here, or -1 */
-    int in;          /* ... and what is taken goes there */
-    gboolean taken;  /* take_data() was called */
-    GPtrArray *held; /* of MigrationSaid: what waits for the data before it */
+    End *other;       /* NULL: it is not made, or it is over */
+    gboolean deaf;    /* what is under way to it is lost */
+    SimFault fault;   /* of connect() */
+    int out;          /* what is sent comes from here, or -1 */
+    int in;           /* ... and what is taken goes there */
+    gboolean taken;   /* take_data() was called */
+    gboolean offered; /* a group that is to come, and not only in a dry run */
+    GPtrArray *held;  /* of MigrationSaid: what waits for the data before it */
     guint64 sent;
     guint64 received;
 };
@@ -159,6 +160,8 @@ static void arrive_said(End *end, const Coming *coming)
         return;
     if (coming->said->message == MIGRATION_MESSAGE_END)
         sim_pipe_close(&end->in);
+    if (coming->said->message == MIGRATION_MESSAGE_OFFER)
+        end->offered = !coming->said->offer.dry_run;
     end->links->events->said(end->links->data, end->number, coming->said);
 }
 
@@ -287,6 +290,8 @@ static void links_say(Links *base, guint number, const MigrationSaid *said)
     SimFault fault = sim_enter(sim, "links_say");
     if (sim->dead || end == NULL)
         return;
+    /* A source that is fast enough sends data at once. */
+    g_assert_true(said->message != MIGRATION_MESSAGE_ACCEPT || !end->offered || end->taken);
     if (fault == SIM_FAIL_BEFORE || fault == SIM_HANG)
         end_break(end, TRUE);
     else if (end->out >= 0 && (said->message == MIGRATION_MESSAGE_END || end->held->len > 0))

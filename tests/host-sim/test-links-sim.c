@@ -193,11 +193,14 @@ static void test_said(void)
         .message = MIGRATION_MESSAGE_OFFER,
         .transaction = TRANSACTION,
         .offer = {.host = "h1", .definition = "shop", .n_members = 1, .members = &member}};
+    int take_end;
     setup_connected();
     say_all(SOURCE, &said);
     member.memory_kib = 1;
     run();
     assert_told("destination heard OFFER of shop: db with 64 KiB");
+    close(pipe_read_end(&take_end));
+    sides[DESTINATION].links->ops->take_data(sides[DESTINATION].links, 1, take_end);
     said.message = MIGRATION_MESSAGE_ACCEPT;
     said.accept = (MigrationAccept){.host = "h2", .verdict = "well"};
     say_all(DESTINATION, &said);
