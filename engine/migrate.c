@@ -32,7 +32,7 @@ struct Migration {
     char *peer;
     char *command;
     guint connection; /* the present one, or one that is being made; 0: none */
-    gboolean asked;   /* MIGRATE was given to the driver */
+    gboolean asked;   /* MIGRATE was given to the driver; in a dry run, the offer was made */
     gboolean answered;
     char *verdict; /* of the other side */
     GError *why;   /* what went wrong with it last */
@@ -727,6 +727,7 @@ static void on_connected(gpointer data, guint connection, gboolean ours)
         return;
     }
     if (migration->transaction == NULL) {
+        migration->asked = TRUE;
         say_offer(migration, migration->group->operation);
     } else if (!migration->asked) {
         migration->asked = TRUE;
@@ -907,11 +908,11 @@ static void begin_migration(Operation *operation)
 /* A connection, the offer, and what the other side says to it. */
 StepResult migrate_offer(Work *work, GError **error)
 {
-    if (work->group->migration == NULL) {
+    if (work->group->migration == NULL)
         begin_migration(work->operation);
-        work_set_deadline(work, TRANSACTION_CHECK_US);
-    }
     Migration *migration = work->group->migration;
+    if (migration->transaction == NULL && migration->asked && work->deadline == 0)
+        work_set_deadline(work, TRANSACTION_CHECK_US);
     gboolean accepted = migration->transaction == NULL ? migration->answered
                                                        : state_of(migration) == MIGRATION_S_SENDING;
     if (migration->answered && work->operation->verdict == NULL)
