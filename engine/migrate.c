@@ -975,11 +975,12 @@ StepResult migrate_switch(Work *work, GError **error)
 static StepResult fail_doubt(const Migration *migration, GError **error)
 {
     const char *name = migration->group->name;
-    g_set_error(error, DOMGRP_ERROR, DOMGRP_ERROR_LINK,
-                "the connection to %s was lost when %s was its already (%s): it is settled as soon "
-                "as both hosts can talk; \"domgrp migrate --settle %s\" shows how it stands",
-                migration->peer, name, migration->why != NULL ? migration->why->message : "no word",
-                name);
+    g_set_error(
+        error, DOMGRP_ERROR, DOMGRP_ERROR_LINK,
+        "%s was given to %s, which has not said that it runs there (%s): that is settled as "
+        "soon as both hosts can talk; \"domgrp migrate --settle %s\" shows how it stands",
+        name, migration->peer, migration->why != NULL ? migration->why->message : "no word came",
+        name);
     return STEP_FAILED;
 }
 
