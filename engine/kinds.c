@@ -247,6 +247,7 @@ static const Step steps_start_again[] = {
     {step_begin, NULL, AS_IT_IS},
     {step_gone, NULL, AS_IT_IS},
     STEPS_BUILD,
+    {step_check_needs, NULL, AS_IT_IS},
     STEPS_RUN,
     {0},
 };

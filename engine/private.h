@@ -356,6 +356,7 @@ StepResult step_intend(Work *work, GError **error);
 StepResult step_build(Work *work, GError **error);
 StepResult step_place(Work *work, GError **error);
 StepResult step_wait_needs(Work *work, GError **error);
+StepResult step_check_needs(Work *work, GError **error);
 StepResult step_check_built(Work *work, GError **error);
 StepResult step_unpause(Work *work, GError **error);
 StepResult step_own(Work *work, GError **error);

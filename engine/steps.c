@@ -147,6 +147,35 @@ StepResult step_wait_needs(Work *work, GError **error)
     return work->node->shown.tier <= operation->built_tier ? STEP_DONE : STEP_WATCH;
 }
 
+/* Whether @need is down, and not by itself: it was asked, and was not started again since. */
+static gboolean was_taken_down(const MemberNode *need)
+{
+    const OperationNode *node = need->node;
+    const HostDomain *domain = &need->domain;
+    if (node == NULL || member_runs(need))
+        return FALSE;
+    return domain->asked ||
+           (node->touched && (!member_has_domain(need) || domain->domid == node->domid));
+}
+
+/*
+ * Undoing a shutdown: the scheduler has seen to the order, but a guest that was asked, and was
+ * given up on, by this operation or one before, may end all the same until this one runs. A need
+ * that has ended by itself is no reason: if nothing had been shut down, this one would run without
+ * it.
+ */
+StepResult step_check_needs(Work *work, GError **error)
+{
+    for (guint i = 0; i < work->member->needs->len && !work->runs; i++) {
+        const MemberNode *need = work->member->needs->pdata[i];
+        if (!was_taken_down(need))
+            continue;
+        fail_need(work, need, "has ended meanwhile", error);
+        return STEP_FAILED;
+    }
+    return STEP_DONE;
+}
+
 /* The member's domain is down: those that it needs may follow. */
 StepResult step_release(Work *work, GError **error)
 {
