@@ -106,9 +106,15 @@ static gboolean may_destroy(Group *group, GError **error)
            refuse(group, error, "is not running: there is nothing to destroy");
 }
 
-/* What has ended, and is or would be started again, is to stay down, too. */
+/*
+ * What has ended, and is or would be started again, is to stay down, too. What has only been
+ * built, and is left over, never ran: the daemon ends it by itself, and undoing must not start it.
+ */
 static gboolean selects_to_shut_down(const MemberNode *member)
 {
+    gboolean restarts = member->work != NULL && action_builds(member->work->action);
+    if (member_is_half_there(member) && !restarts)
+        return FALSE;
     return member_runs(member) || member_awaits_daemon(member) || member->work != NULL;
 }
 
