@@ -17,7 +17,7 @@
  *   restore.c    the steps that read one
  *   join.c       the steps of a join
  *   migration.c, transaction.c   a group's migration: its table, and one side's driver; see there
- *   migrate.c    what binds that to the group, its operations, the host and the connection
+ *   migrate*.c, settle.c   binds that to group, operations, host and connection; see migrate.h
  *   work.c       runs a list of steps on one member or group; one event loop's turn
  *
  * Everything happens in a turn (engine_turn): a callback of the host notes
@@ -632,7 +632,7 @@ StepResult join_republish(Work *work, GError **error);
 StepResult join_commit(Work *work, GError **error);
 StepResult join_pause(Work *work, GError **error);
 
-/* -- migrations (migrate.c) -- */
+/* -- migrations (migrate.h) -- */
 
 void migration_free(Migration *migration);
 /* The group's members are the migration's to care for: nobody else does anything to them. */
