@@ -223,26 +223,15 @@ static gboolean act_lose(Migration *migration)
     return TRUE;
 }
 
-/* The start is in the journal before what comes of it is noted as of this boot. */
-gboolean migration_start_afresh(Group *group, GError **error)
-{
-    OperationRequest request = {.kind = OPERATION_START, .group = group, .by_itself = TRUE};
-    const Operation *ahead = operation_ahead(group->engine, group, NULL);
-    if ((ahead == NULL || ahead->kind != OPERATION_START) &&
-        operation_new(group->engine, &request, error) == NULL)
-        return FALSE;
-    group->boot_start = FALSE;
-    group_store(group, NULL); /* else it is tried again */
-    return TRUE;
-}
-
 static gboolean act_cold_start(Migration *migration)
 {
     g_autoptr(GError) error = NULL;
-    if (group_make(migration->group, &error) && migration_start_afresh(migration->group, &error))
-        return TRUE;
-    acted(migration, error);
-    return FALSE;
+    if (!group_make(migration->group, &error) || !group_start_afresh(migration->group, &error)) {
+        acted(migration, error);
+        return FALSE;
+    }
+    group_store(migration->group, NULL); /* else it is tried again */
+    return TRUE;
 }
 
 static gboolean do_action(Migration *migration)

@@ -519,7 +519,11 @@ static void run_migration(Migration *migration)
 /* The host has booted, and what the group was to wait for is over. */
 static void run_boot_start(Group *group)
 {
-    if (group->boot_start && group->migration == NULL && !migration_start_afresh(group, NULL))
+    if (!group->boot_start || group->migration != NULL)
+        return;
+    if (group_start_afresh(group, NULL))
+        group_store(group, NULL); /* else it is tried again */
+    else
         engine_retry(group->engine);
 }
 

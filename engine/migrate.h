@@ -101,7 +101,6 @@ void migration_refuse_offer(Engine *engine, guint connection, const char *uuid,
 void migration_run_action(Migration *migration);
 /* Takes the group from xenstore and from the hypervisor. FALSE without an error: not yet. */
 gboolean migration_leave(Migration *migration, GError **error);
-gboolean migration_start_afresh(Group *group, GError **error);
 
 /* -- words (settle.c) -- */
 

@@ -449,6 +449,17 @@ const Operation *operation_ahead(Engine *engine, const Group *group, const Group
     return NULL;
 }
 
+gboolean group_start_afresh(Group *group, GError **error)
+{
+    OperationRequest request = {.kind = OPERATION_START, .group = group, .by_itself = TRUE};
+    const Operation *ahead = operation_ahead(group->engine, group, NULL);
+    if ((ahead == NULL || ahead->kind != OPERATION_START) &&
+        operation_new(group->engine, &request, error) == NULL)
+        return FALSE;
+    group->boot_start = FALSE;
+    return TRUE;
+}
+
 /* What may have changed while it waited is checked as if it were asked for now. */
 static gboolean admit(Operation *operation, GError **error)
 {

@@ -555,6 +555,11 @@ Operation *operation_new(Engine *engine, const OperationRequest *request, GError
 void operations_begin_queued(Engine *engine);
 /* The operation that keeps one on @group (and @other) from beginning, or NULL. */
 const Operation *operation_ahead(Engine *engine, const Group *group, const Group *other);
+/*
+ * A start that nobody has asked for, unless one is open. It is in the journal before the caller
+ * stores @group, for what is noted from then on is of this boot.
+ */
+gboolean group_start_afresh(Group *group, GError **error);
 /* -- between the two halves: operation.c and schedule.c -- */
 gboolean operation_store(Operation *operation, GError **error);
 void operation_plan(Operation *operation); /* tiers, and what is waited for */

@@ -361,15 +361,10 @@ static void finish_member(const Recovery *recovery, MemberNode *member)
 /* Nothing starts by itself unless its file asks for it. That it does is noted before the boot. */
 static gboolean start_at_boot(Group *group, GError **error)
 {
-    OperationRequest request = {.kind = OPERATION_START, .group = group, .by_itself = TRUE};
     if (!group->boot_start || group->migration != NULL)
         return TRUE; /* the end of a migration begins it, if the group is here then */
-    const Operation *ahead = operation_ahead(group->engine, group, NULL);
-    if ((ahead == NULL || ahead->kind != OPERATION_START) &&
-        operation_new(group->engine, &request, error) == NULL)
-        return FALSE;
-    group->boot_start = FALSE;
-    return group_store(group, error); /* what it notes from now on is of this boot */
+    /* What it notes from now on is of this boot. */
+    return group_start_afresh(group, error) && group_store(group, error);
 }
 
 static gboolean finish(const Recovery *recovery, GError **error)
