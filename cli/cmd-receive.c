@@ -9,6 +9,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <gio/gunixinputstream.h>
+#include <gio/gunixoutputstream.h>
 #include <poll.h>
 #include <signal.h>
 #include <string.h>
@@ -49,33 +51,17 @@ static gboolean daemon_connect(const Cli *cli, int *ret_fd, GError **error)
 
 /* -- bytes -- */
 
-static gboolean write_all(int to, const char *bytes, gsize length)
-{
-    while (length > 0) {
-        ssize_t n = write(to, bytes, length);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0)
-            return FALSE;
-        bytes += n;
-        length -= (gsize)n;
-    }
-    return TRUE;
-}
-
 /* Until @from ends; FALSE if @to has gone before. */
 static gboolean copy(int from, int to)
 {
     g_autofree char *buffer = g_malloc(BUFFER_SIZE);
-    for (;;) {
-        ssize_t n = read(from, buffer, BUFFER_SIZE);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n <= 0)
-            return TRUE;
-        if (!write_all(to, buffer, (gsize)n))
+    g_autoptr(GInputStream) input = g_unix_input_stream_new(from, FALSE);
+    g_autoptr(GOutputStream) output = g_unix_output_stream_new(to, FALSE);
+    gssize n;
+    while ((n = g_input_stream_read(input, buffer, BUFFER_SIZE, NULL, NULL)) > 0)
+        if (!g_output_stream_write_all(output, buffer, (gsize)n, NULL, NULL, NULL))
             return FALSE;
-    }
+    return TRUE;
 }
 
 static gpointer copy_input(gpointer data)

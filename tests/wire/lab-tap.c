@@ -7,10 +7,12 @@
  * /run/lab-tap.held, with the tap's PID, when it has come true. What is held
  * ends with the tap (kill it: the link is cut), and with either neighbour.
  */
+#include "bytes.h"
 #include "frame.h"
 
 #include <errno.h>
-#include <fcntl.h>
+#include <gio/gunixinputstream.h>
+#include <gio/gunixoutputstream.h>
 #include <glib/gstdio.h>
 #include <poll.h>
 #include <stdio.h>
@@ -23,7 +25,9 @@
 
 typedef struct {
     int in, out;
-    guint8 bytes[WIRE_HEADER_SIZE + WIRE_DATA_MAX];
+    GInputStream *from;
+    GOutputStream *to;
+    guint8 bytes[WIRE_DATA_MAX];
     guint64 data; /* bytes of data so far */
 } Way;
 
@@ -41,47 +45,11 @@ static void read_rule(void)
     if (strcmp(word, "DATA") == 0)
         held_type = WIRE_TYPE_DATA;
     for (guint i = MIGRATION_MESSAGE_OFFER; i < MIGRATION_MESSAGE_COUNT; i++)
-        if (strcmp(word,
-                   migration_event_name(MIGRATION_EVENT_OFFER + i - MIGRATION_MESSAGE_OFFER)) == 0)
+        if (strcmp(word, migration_event_name(migration_message_event(i))) == 0)
             held_type = wire_message_type(i);
     if (held_type == 0)
         g_error("lab-tap: " RULE " names no message: %s", word);
     g_unlink(RULE);
-}
-
-static gboolean read_all(int fd, guint8 *bytes, gsize length)
-{
-    while (length > 0) {
-        ssize_t n = read(fd, bytes, length);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n <= 0)
-            return FALSE;
-        bytes += n;
-        length -= (gsize)n;
-    }
-    return TRUE;
-}
-
-static gboolean write_all(int fd, const guint8 *bytes, gsize length)
-{
-    while (length > 0) {
-        ssize_t n = write(fd, bytes, length);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n <= 0)
-            return FALSE;
-        bytes += n;
-        length -= (gsize)n;
-    }
-    return TRUE;
-}
-
-static guint32 get_u32(const guint8 *bytes)
-{
-    guint32 value;
-    memcpy(&value, bytes, sizeof value);
-    return GUINT32_FROM_LE(value);
 }
 
 /* Until a neighbour goes; then all of the connection does. */
@@ -103,21 +71,31 @@ static gboolean is_held(const Way *way, guint32 type, guint32 length)
     return type != WIRE_TYPE_DATA || way->data + length >= held_byte;
 }
 
+static gboolean take(Way *way, gsize length)
+{
+    gsize n;
+    return g_input_stream_read_all(way->from, way->bytes, length, &n, NULL, NULL) && n == length;
+}
+
+static gboolean give(Way *way, gsize length)
+{
+    return g_output_stream_write_all(way->to, way->bytes, length, NULL, NULL, NULL);
+}
+
 static gboolean pass_frame(Way *way)
 {
-    guint8 *payload = way->bytes + WIRE_HEADER_SIZE;
-    if (!read_all(way->in, way->bytes, WIRE_HEADER_SIZE))
+    if (!take(way, WIRE_HEADER_SIZE))
         return FALSE;
-    guint32 type = get_u32(way->bytes), length = get_u32(way->bytes + 4);
+    guint32 type = bytes_u32(way->bytes), length = bytes_u32(way->bytes + 4);
     if (is_held(way, type, length))
         hold(way);
     if (type == WIRE_TYPE_DATA)
         way->data += length;
-    if (!write_all(way->out, way->bytes, WIRE_HEADER_SIZE))
+    if (!give(way, WIRE_HEADER_SIZE))
         return FALSE;
     while (length > 0) {
         guint32 part = MIN(length, WIRE_DATA_MAX);
-        if (!read_all(way->in, payload, part) || !write_all(way->out, payload, part))
+        if (!take(way, part) || !give(way, part))
             return FALSE;
         length -= part;
     }
@@ -127,11 +105,13 @@ static gboolean pass_frame(Way *way)
 static gpointer pass(gpointer data)
 {
     Way *way = data;
-    if (read_all(way->in, way->bytes, WIRE_GREETING_SIZE) &&
-        write_all(way->out, way->bytes, WIRE_GREETING_SIZE))
+    way->from = g_unix_input_stream_new(way->in, FALSE);
+    way->to = g_unix_output_stream_new(way->out, TRUE);
+    if (take(way, WIRE_GREETING_SIZE) && give(way, WIRE_GREETING_SIZE))
         while (pass_frame(way))
             ;
-    close(way->out);
+    g_object_unref(way->to);
+    g_object_unref(way->from);
     return NULL;
 }
 
