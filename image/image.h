@@ -66,6 +66,8 @@ typedef struct {
     GPtrArray *members; /* of ImageMember */
 } ImageInfo;
 
+/* An empty one; its members and their texts go with it. */
+ImageInfo *image_info_new(void);
 void image_info_free(ImageInfo *info);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(ImageInfo, image_info_free)
 

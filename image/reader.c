@@ -11,6 +11,14 @@ static void member_free(gpointer data)
     g_free(member);
 }
 
+ImageInfo *image_info_new(void)
+{
+    ImageInfo *info = g_new0(ImageInfo, 1);
+
+    info->members = g_ptr_array_new_with_free_func(member_free);
+    return info;
+}
+
 void image_info_free(ImageInfo *info)
 {
     g_free(info->group_name);
@@ -25,8 +33,7 @@ ImageReader *reader_new(void)
     ImageReader *reader = g_new0(ImageReader, 1);
 
     reader->plans = g_ptr_array_new_with_free_func(plan_free);
-    reader->info = g_new0(ImageInfo, 1);
-    reader->info->members = g_ptr_array_new_with_free_func(member_free);
+    reader->info = image_info_new();
     return reader;
 }
 

@@ -267,15 +267,6 @@ static gpointer inflow_run(gpointer data)
 
 /* -- its life -- */
 
-static void known_free(gpointer data)
-{
-    ImageMember *member = data;
-
-    g_free(member->name);
-    g_free(member->json);
-    g_free(member);
-}
-
 static Inflow *inflow_new(HostImage *image, int fd, guint n)
 {
     Inflow *inflow = g_new0(Inflow, 1);
@@ -284,8 +275,7 @@ static Inflow *inflow_new(HostImage *image, int fd, guint n)
     inflow->inlets = g_new0(Inlet, n);
     for (guint i = 0; i < n; i++)
         inflow->inlets[i] = (Inlet){.head = g_byte_array_new(), .fd = -1};
-    inflow->known = g_new0(ImageInfo, 1);
-    inflow->known->members = g_ptr_array_new_with_free_func(known_free);
+    inflow->known = image_info_new();
     inflow->ready = n == 0;
     g_mutex_init(&inflow->lock);
     g_cond_init(&inflow->changed);
