@@ -121,6 +121,22 @@ static gboolean check_running(const Operation *operation, GError **error)
     return TRUE;
 }
 
+/* What the members' configurations name is on this host. */
+static gboolean check_files(const Operation *operation, GError **error)
+{
+    for (guint i = 0; i < operation->members->len; i++) {
+        const HostConfig *config = node_of(operation, i)->config;
+        if (config->lacks == NULL)
+            continue;
+        g_set_error(error, DOMGRP_ERROR, DOMGRP_ERROR_FILE,
+                    "%s of %s needs %s, which this host has not: nothing was started; bring it here, "
+                    "or change the member's configuration",
+                    config->name, operation->group_name, config->lacks);
+        return FALSE;
+    }
+    return TRUE;
+}
+
 static gboolean check_uuid(const Operation *operation, GError **error)
 {
     Host *host = operation->engine->host;
@@ -195,7 +211,8 @@ StepResult create_check(Work *work, GError **error)
     for (guint i = 0; i < operation->members->len; i++)
         if (!engine_check_elsewhere(work->engine, node_of(operation, i)->config, NULL, error))
             return STEP_FAILED;
-    if (!check_running(operation, error) || !check_memory(operation, error))
+    if (!check_running(operation, error) || !check_files(operation, error) ||
+        !check_memory(operation, error))
         return STEP_FAILED;
     add_members(operation);
     if (!group_order(operation->group, error))

@@ -10,6 +10,7 @@ void host_config_free(HostConfig *config)
         return;
     g_free(config->name);
     g_free(config->json);
+    g_free(config->lacks);
     g_free(config);
 }
 
@@ -18,6 +19,7 @@ HostConfig *host_config_copy(const HostConfig *config)
     HostConfig *copy = g_memdup2(config, sizeof *config);
     copy->name = g_strdup(config->name);
     copy->json = g_strdup(config->json);
+    copy->lacks = g_strdup(config->lacks);
     return copy;
 }
 

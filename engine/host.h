@@ -103,6 +103,7 @@ typedef struct {
     char *name;
     char uuid[DOMGRP_UUID_TEXT];
     char *json;
+    char *lacks; /* a kernel or disk that it names and this host has not, or NULL; not in @json */
     guint64 memory_kib;                 /* what the domain takes from free memory, all told */
     HostAction on[HOST_REASON_UNKNOWN]; /* by HostReason; SUSPEND is unused */
 } HostConfig;

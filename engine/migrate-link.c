@@ -66,7 +66,7 @@ void migration_say_accept(const Migration *migration, guint connection)
     g_autofree char *host = host_text(engine);
     engine->host->ops->facts(engine->host, &facts, NULL);
     g_autofree char *verdict = g_strdup_printf(
-        "%s can take %s: %u members, %" G_GUINT64_FORMAT " MiB free before them", g_get_host_name(),
+        "it can take %s: %u members, %" G_GUINT64_FORMAT " MiB free before them",
         migration->group->name, migration->group->members->len, facts.memory_free_kib / 1024);
     MigrationSaid said = {.message = MIGRATION_MESSAGE_ACCEPT,
                           .accept = {.has_groups = facts.has_groups,

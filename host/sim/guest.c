@@ -100,6 +100,9 @@ HostConfig *sim_config_parse(Sim *sim, const char *path, const char *text, GErro
         return NULL;
     g_autofree char *data = g_key_file_to_data(keys, NULL, NULL);
     config->json = g_strdup(data + strlen("[" GROUP "]\n"));
+    g_autofree char *disk = get_string(keys, "disk", NULL);
+    if (disk != NULL && g_hash_table_contains(sim->absent, disk))
+        config->lacks = g_steal_pointer(&disk);
     return g_steal_pointer(&config);
 }
 

@@ -135,6 +135,7 @@ struct Sim {
     GHashTable *reservations; /* domain UUID to group id */
     GHashTable *records;      /* group UUID to text */
     GHashTable *created;      /* name to number */
+    GHashTable *absent;       /* of paths: disks that are not here */
 
     GHashTable *files;      /* path to SimFile */
     GHashTable *unfinished; /* likewise, of those that have no name yet */

@@ -719,6 +719,7 @@ static void sim_free(Host *host)
     g_hash_table_unref(sim->reservations);
     g_hash_table_unref(sim->records);
     g_hash_table_unref(sim->created);
+    g_hash_table_unref(sim->absent);
     g_free(sim->fault_on);
     g_free(sim);
 }
@@ -790,6 +791,7 @@ Host *host_sim_new(void)
     sim->reservations = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
     sim->records = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
     sim->created = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+    sim->absent = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
     sim_images_init(sim);
     boot(sim);
     return &sim->host;
@@ -817,6 +819,11 @@ void host_sim_drop_groups(Host *host)
 void host_sim_set_memory(Host *host, guint64 free_kib)
 {
     sim_of(host)->memory_free_kib = free_kib;
+}
+
+void host_sim_set_absent(Host *host, const char *path)
+{
+    g_hash_table_add(sim_of(host)->absent, g_strdup(path));
 }
 
 void host_sim_set_next_domid(Host *host, guint32 domid)

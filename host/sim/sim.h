@@ -21,7 +21,7 @@
  *   suspend_takes    seconds from being asked to suspend until it stands still (0.5); more than
  *                    5 is too late: nobody waits so long
  *   no_suspend       1: it never does
- *   disk             a disk that can be written
+ *   disk             a disk that can be written; each host has it until host_sim_set_absent()
  */
 #ifndef DOMGRP_HOST_SIM_H
 #define DOMGRP_HOST_SIM_H
@@ -38,6 +38,8 @@ void host_sim_set_groups(Host *host, gboolean has_groups);
 /* Takes all groups and reservations out of the hypervisor; domains go to the Null-Group. */
 void host_sim_drop_groups(Host *host);
 void host_sim_set_memory(Host *host, guint64 free_kib);
+/* This host has no disk @path. */
+void host_sim_set_absent(Host *host, const char *path);
 void host_sim_set_next_domid(Host *host, guint32 domid);
 
 /* -- images: their files outlive the engine's process and the host's power -- */

@@ -41,6 +41,33 @@ static void facts_fill(const libxl_domain_config *parsed, HostConfig *config)
     config->on[HOST_REASON_SOFT_RESET] = action_of(parsed->on_soft_reset);
 }
 
+static gboolean is_missing(const char *path)
+{
+    return path != NULL && *path == '/' && !g_file_test(path, G_FILE_TEST_EXISTS);
+}
+
+/*
+ * A file that libxl would not find, or NULL. A disk that a script attaches,
+ * that another domain serves or that QEMU opens by a name of its own may have
+ * any target, and a boot loader takes its kernel from the guest's disk.
+ */
+static const char *find_lacking(const libxl_domain_config *parsed)
+{
+    const libxl_domain_build_info *build = &parsed->b_info;
+    if (build->bootloader == NULL && is_missing(build->kernel))
+        return build->kernel;
+    if (build->bootloader == NULL && is_missing(build->ramdisk))
+        return build->ramdisk;
+    for (int i = 0; i < parsed->num_disks; i++) {
+        const libxl_device_disk *disk = &parsed->disks[i];
+        gboolean elsewhere = disk->script != NULL || disk->backend_domname != NULL ||
+                             disk->backend_domid != 0 || disk->format == LIBXL_DISK_FORMAT_EMPTY;
+        if (!elsewhere && is_missing(disk->pdev_path))
+            return disk->pdev_path;
+    }
+    return NULL;
+}
+
 gboolean config_load(Xl *xl, const char *json, libxl_domain_config *ret_parsed, GError **error)
 {
     libxl_domain_config_init(ret_parsed);
@@ -62,6 +89,7 @@ gboolean config_facts(Xl *xl, const char *json, HostConfig **ret_config, GError 
     g_autoptr(HostConfig) config = g_new0(HostConfig, 1);
     facts_fill(&parsed, config);
     config->json = g_strdup(json);
+    config->lacks = g_strdup(find_lacking(&parsed));
 
     /* This puts defaults into the configuration, so it comes last and is not kept. */
     int rc = libxl_domain_need_memory(xl->ctx, &parsed, INVALID_DOMID, &need_kib);

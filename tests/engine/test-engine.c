@@ -405,6 +405,11 @@ static void run_memory(World *world, char **words, GString *out)
     host_sim_set_memory(world->host, g_ascii_strtoull(words[1], NULL, 10) * 1024);
 }
 
+static void run_absent(World *world, char **words, GString *out)
+{
+    host_sim_set_absent(world->host, words[1]);
+}
+
 static void run_parallel(World *world, char **words, GString *out)
 {
     engine_set_parallel(world->engine, (guint)g_ascii_strtoull(words[1], NULL, 10));
@@ -517,6 +522,7 @@ static const struct {
     {"lose", run_lose, FALSE},
     {"host-is", run_host_is, FALSE},
     {"memory", run_memory, FALSE},
+    {"absent", run_absent, FALSE},
     {"parallel", run_parallel, FALSE},
     {"stop", run_stop, FALSE},
     {"options", run_options, FALSE},

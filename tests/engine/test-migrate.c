@@ -144,7 +144,7 @@ static void test_dry_run(void)
     migrate(pair, SOURCE, &dry);
     pair_rest(pair);
     operation_get_info(pair->sides[SOURCE]->last, &info);
-    g_assert_nonnull(strstr(info.verdict, "can take shop: 2 members, 4096 MiB free"));
+    g_assert_nonnull(strstr(info.verdict, "it can take shop: 2 members, 4096 MiB free"));
     finish(pair, HERE, "done");
 }
 
@@ -311,6 +311,21 @@ static void test_memory(void)
             "REMOTE_REFUSED: h2: web of shop needs 64 MiB, but of the 100 MiB that are free on "
             "this host only 36 MiB are left for it: nothing was started; free memory or give "
             "members less");
+    pair_free(pair);
+}
+
+/* Guests would come to an end on a host without their disks. */
+static void test_disk(void)
+{
+    static const char *const no_disk =
+        "REMOTE_REFUSED: h2: web of shop needs /dev/vg/web, which this host has not: nothing was "
+        "started; bring it here, or change the member's configuration";
+    Pair *pair = pair_new();
+    pair_set_file(pair, "web", "disk=/dev/vg/web\n");
+    pair_create(pair, ORDER);
+    host_sim_set_absent(pair->sides[DESTINATION]->host, "/dev/vg/web");
+    refused(pair, &live, HERE, no_disk);
+    refused(pair, &dry, HERE, no_disk);
     pair_free(pair);
 }
 
@@ -588,6 +603,7 @@ int main(int argc, char **argv)
     g_test_add_func("/migrate/paused", test_paused);
     g_test_add_func("/migrate/taken", test_taken);
     g_test_add_func("/migrate/memory", test_memory);
+    g_test_add_func("/migrate/disk", test_disk);
     g_test_add_func("/migrate/unreachable", test_unreachable);
     g_test_add_func("/migrate/silent", test_silent);
     g_test_add_func("/migrate/doubt", test_doubt);

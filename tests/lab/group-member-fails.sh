@@ -4,7 +4,7 @@
 
 make_guest db
 make_guest web
-make_guest mail "" 'disk = [ "phy:/dev/nowhere,xvda,w" ]'
+make_guest mail "" 'disk = [ "format=raw, vdev=xvda, access=w, script=block-nowhere, target=mail" ]'
 make_group shop db web mail
 
 step "create is undone"
@@ -24,6 +24,16 @@ make_guest big
 sed -i 's/^memory = .*/memory = 64000/' big.cfg
 make_group large db web big
 refuse 'big' domgrp create large.grp
+equal "$(xl list | wc -l)" 2 "lines of xl list"
+
+step "so are disks and kernels"
+make_guest diskless "" 'disk = [ "phy:/dev/nowhere,xvda,w" ]'
+make_group lacking db web diskless
+refuse 'FILE_UNREADABLE: diskless of lacking needs /dev/nowhere, which this host has not' domgrp create lacking.grp
+make_guest bare
+sed -i 's/^kernel = .*/kernel = "none"/' bare.cfg
+make_group bald db web bare
+refuse "bare of bald needs $PWD/none, which this host has not" domgrp create bald.grp
 equal "$(xl list | wc -l)" 2 "lines of xl list"
 
 step "the same group without the fault"
