@@ -94,6 +94,7 @@ class Shop:
         rule = moment.replace(" live", "") + (" %d" % DATA if moment.startswith("DATA") else "")
         live = "--live" if moment.endswith(" live") else ""
         script(source, "rm -f /run/lab-tap.held; echo '%s' > /run/lab-tap.rule\n"
+                       "trap 'cat migrate.out' EXIT\n"
                        "domgrp migrate -s lab-tap %s shop h%d > migrate.out 2>&1 &\n"
                        "wait_for 100 test -e /run/lab-tap.held" % (rule, live, destination.number))
         print("== %s" % fault)
