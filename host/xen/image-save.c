@@ -391,8 +391,8 @@ static gboolean suspend_run(Job *job, GError **error)
 
     if (!saving_check(job, saving, &domain, error))
         return FALSE;
-    int rc = libxl_domain_suspend(job->xl->ctx, saving->domid, saving->pipe[1],
-                                  saving->live ? LIBXL_SUSPEND_LIVE : 0, &saving->call.how);
+    int rc = xl_domain_suspend(job->xl, saving->domid, saving->pipe[1],
+                               saving->live ? LIBXL_SUSPEND_LIVE : 0, &saving->call.how);
     rc = xl_call_wait(&saving->call, job->xl, rc);
     if (rc == 0) {
         collector_whole(job->image->collector, saving->stream);

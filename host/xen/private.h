@@ -49,6 +49,8 @@ void xl_free(Xl *xl);
 /* "what: why" from libxl's code @rc and what it logged since xl_forget(). Always FALSE. */
 gboolean xl_fail(Xl *xl, int rc, GError **error, const char *format, ...) G_GNUC_PRINTF(4, 5);
 void xl_forget(Xl *xl);
+/* libxl_domain_suspend(), begun only: @how is not NULL. It must not be called but by this. */
+int xl_domain_suspend(Xl *xl, guint32 domid, int fd, int flags, const libxl_asyncop_how *how);
 
 /*
  * A call of libxl that takes long and that another thread may break off. It is given &how, and

@@ -97,7 +97,8 @@ xentoollog_logger xl_silent = {silent_message, logger_progress, logger_destroy};
  * moment waits for ever:
  *
  * - that of the list of open handles. Here, handles are opened and closed under
- *   handles_lock, which is held while forking, too.
+ *   handles_lock, which is held while forking, too. Of what is called here only
+ *   libxl_domain_suspend() opens and closes some of its own, before it returns.
  * - that of libxencall's cache of buffers, which every hypercall takes. It
  *   cannot be had from outside, but libxencall holds it while a handle that is
  *   being closed logs what its cache did: then is the moment to fork. Parent and
@@ -178,6 +179,14 @@ void xl_free(Xl *xl)
     g_mutex_unlock(&handles_lock);
     xl_forget(xl);
     g_free(xl);
+}
+
+int xl_domain_suspend(Xl *xl, guint32 domid, int fd, int flags, const libxl_asyncop_how *how)
+{
+    g_mutex_lock(&handles_lock);
+    int rc = libxl_domain_suspend(xl->ctx, domid, fd, flags, how);
+    g_mutex_unlock(&handles_lock);
+    return rc;
 }
 
 void xl_forget(Xl *xl)
