@@ -88,8 +88,8 @@ class Shop:
         script(here, "no_helper || fail 'a helper was left'\n"
                      'equal "$(xl list | wc -l)" %d "lines of xl list"' % (4 if with_memory else 2))
 
-    def break_at(self, moment, fault):
-        """Begins to move it, stops in front of @moment, and lets @fault happen."""
+    def hold_at(self, moment):
+        """Begins to move it, and stops in front of @moment."""
         source, destination = self.hosts
         rule = moment.replace(" live", "") + (" %d" % DATA if moment.startswith("DATA") else "")
         live = "--live" if moment.endswith(" live") else ""
@@ -97,6 +97,11 @@ class Shop:
                        "trap 'cat migrate.out' EXIT\n"
                        "domgrp migrate -s lab-tap %s shop h%d > migrate.out 2>&1 &\n"
                        "wait_for 100 test -e /run/lab-tap.held" % (rule, live, destination.number))
+
+    def break_at(self, moment, fault):
+        """Begins to move it, stops in front of @moment, and lets @fault happen."""
+        self.hold_at(moment)
+        source = self.hosts[0]
         print("== %s" % fault)
         victim = self.hosts[fault.endswith("destination")]
         if fault.startswith("kill"):

@@ -5,7 +5,8 @@
  * frame that /run/lab-tap.rule names: "READY", or "DATA 4096" for the data
  * frame with the 4096th byte. The rule is good for one connection; it becomes
  * /run/lab-tap.held, with the tap's PID, when it has come true. What is held
- * ends with the tap (kill it: the link is cut), and with either neighbour.
+ * goes on when the tap gets SIGUSR1, and ends with the tap (kill it: the link
+ * is cut), and with either neighbour.
  */
 #include "bytes.h"
 #include "frame.h"
@@ -15,9 +16,11 @@
 #include <gio/gunixoutputstream.h>
 #include <glib/gstdio.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/signalfd.h>
 #include <unistd.h>
 
 #define RULE "/run/lab-tap.rule"
@@ -33,6 +36,7 @@ typedef struct {
 
 static guint32 held_type; /* 0: nothing is held */
 static guint64 held_byte;
+static int go_on; /* readable when what is held shall go on */
 
 static void read_rule(void)
 {
@@ -52,16 +56,18 @@ static void read_rule(void)
     g_unlink(RULE);
 }
 
-/* Until a neighbour goes; then all of the connection does. */
+/* Until it shall go on, or a neighbour goes; then all of the connection does. */
 static void hold(const Way *way)
 {
-    struct pollfd ends[] = {{.fd = way->in}, {.fd = way->out}};
+    struct pollfd ends[] = {{.fd = way->in}, {.fd = way->out}, {.fd = go_on, .events = POLLIN}};
     g_autofree char *pid = g_strdup_printf("%d\n", getpid());
     if (!g_file_set_contents(HELD ".new", pid, -1, NULL) || rename(HELD ".new", HELD) != 0)
         g_error("lab-tap: " HELD " cannot be written");
     while (poll(ends, G_N_ELEMENTS(ends), -1) < 0 && errno == EINTR)
         ;
-    exit(3);
+    if (ends[2].revents == 0)
+        exit(3);
+    held_type = 0;
 }
 
 static gboolean is_held(const Way *way, guint32 type, guint32 length)
@@ -124,6 +130,11 @@ int main(int argc, char **argv)
         fprintf(stderr, "usage: lab-tap HOST [COMMAND...]\n");
         return 2;
     }
+    sigset_t signals;
+    sigemptyset(&signals);
+    sigaddset(&signals, SIGUSR1);
+    sigprocmask(SIG_BLOCK, &signals, NULL);
+    go_on = signalfd(-1, &signals, SFD_CLOEXEC);
     read_rule();
     there.in = STDIN_FILENO;
     back.out = STDOUT_FILENO;
