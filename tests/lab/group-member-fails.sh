@@ -29,7 +29,7 @@ equal "$(xl list | wc -l)" 2 "lines of xl list"
 step "so are disks and kernels"
 make_guest diskless "" 'disk = [ "phy:/dev/nowhere,xvda,w" ]'
 make_group lacking db web diskless
-refuse 'FILE_UNREADABLE: diskless of lacking needs /dev/nowhere, which this host has not' domgrp create lacking.grp
+refuse 'diskless of lacking needs /dev/nowhere, which this host has not' domgrp create lacking.grp
 make_guest bare
 sed -i 's/^kernel = .*/kernel = "none"/' bare.cfg
 make_group bald db web bare

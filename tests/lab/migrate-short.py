@@ -20,7 +20,7 @@ kill -USR1 $(cat /run/lab-tap.held)
 ended() { ! pidof domgrp; }
 wait_for 100 ended
 cat migrate.out
-grep -q 'FAILED_AND_UNDONE: .*memory' migrate.out || fail 'it does not say why'
+grep -q 'migrate of shop failed and was undone: h2: .*memory' migrate.out || fail 'it does not say why'
 """
 
 
@@ -31,7 +31,7 @@ def scenario(hosts):
 
     migrations.script(destination, FILL)
     for options in ("--dry-run", "", "--live"):
-        migrations.script(source, "refuse 'REMOTE_REFUSED: .*needs .* MiB, but of the' domgrp migrate %s shop h2" % options)
+        migrations.script(source, "refuse 'h2: web of shop needs .* MiB, but of the' domgrp migrate %s shop h2" % options)
     migrations.script(destination, EMPTY)
     shop.judge(True)
 
