@@ -244,11 +244,15 @@ void xl_call_break(XlCall *call)
 
 /* -- codes -- */
 
-/* libxl has a code for want of memory, but builds that meet it fail without. */
+/*
+ * libxl has a code for want of memory, but builds that meet it fail without; a
+ * restore that cannot give its domain pages says that a device is busy.
+ */
 static gboolean is_memory(const char *cause)
 {
     return cause != NULL &&
-           (strstr(cause, "Out of memory") != NULL || strstr(cause, g_strerror(ENOMEM)) != NULL);
+           (strstr(cause, "Out of memory") != NULL || strstr(cause, "populate physmap") != NULL ||
+            strstr(cause, g_strerror(ENOMEM)) != NULL);
 }
 
 static DomgrpErrorCode code_of(int rc, const char *cause)
@@ -280,10 +284,12 @@ gboolean xl_fail(Xl *xl, int rc, GError **error, const char *format, ...)
     va_end(args);
 
     const char *name = libxl_error_to_string(rc);
+    DomgrpErrorCode code = code_of(rc, xl->cause);
     if (xl->cause != NULL)
-        g_set_error(error, DOMGRP_ERROR, (int)code_of(rc, xl->cause), "%s: %s", what, xl->cause);
+        g_set_error(error, DOMGRP_ERROR, (int)code, "%s: %s%s", what,
+                    code == DOMGRP_ERROR_MEMORY ? "not enough memory is free: " : "", xl->cause);
     else
-        g_set_error(error, DOMGRP_ERROR, (int)code_of(rc, NULL), "%s: libxl failed with %s (%d)",
-                    what, name != NULL ? name : "an unknown code", rc);
+        g_set_error(error, DOMGRP_ERROR, (int)code, "%s: libxl failed with %s (%d)", what,
+                    name != NULL ? name : "an unknown code", rc);
     return FALSE;
 }

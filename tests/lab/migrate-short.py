@@ -20,7 +20,7 @@ kill -USR1 $(cat /run/lab-tap.held)
 ended() { ! pidof domgrp; }
 wait_for 100 ended
 cat migrate.out
-grep -q 'migrate of shop failed and was undone: h2: .*memory' migrate.out || fail 'it does not say why'
+grep -q 'migrate of shop failed and was undone: h2: .*not enough memory is free' migrate.out || fail 'it does not say why'
 """
 
 
