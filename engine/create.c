@@ -128,10 +128,11 @@ static gboolean check_files(const Operation *operation, GError **error)
         const HostConfig *config = node_of(operation, i)->config;
         if (config->lacks == NULL)
             continue;
-        g_set_error(error, DOMGRP_ERROR, DOMGRP_ERROR_FILE,
-                    "%s of %s needs %s, which this host has not: nothing was started; bring it here, "
-                    "or change the member's configuration",
-                    config->name, operation->group_name, config->lacks);
+        g_set_error(
+            error, DOMGRP_ERROR, DOMGRP_ERROR_FILE,
+            "%s of %s needs %s, which this host has not: nothing was started; bring it here, "
+            "or change the member's configuration",
+            config->name, operation->group_name, config->lacks);
         return FALSE;
     }
     return TRUE;

@@ -522,6 +522,7 @@ static const struct {
     {"lose", run_lose, FALSE},
     {"host-is", run_host_is, FALSE},
     {"memory", run_memory, FALSE},
+    /* a disk that is not here */
     {"absent", run_absent, FALSE},
     {"parallel", run_parallel, FALSE},
     {"stop", run_stop, FALSE},
