@@ -243,14 +243,16 @@ class Host(Commands):
     xen      "domgrp" (ours) or "stock" (Debian's)
     net      None, or a Network that several hosts share; number: its place there, 10.0.0.<number>
     disks    images that are further disks (/dev/vdb, ...); what is written to them is lost
+    shared   likewise, after those, but written to, and several hosts may have them at once
     counted  its clock counts instructions (2 ns each): times are the same however busy this machine is; smp=1 only
     """
 
     def __init__(self, name="h1", mem=2048, smp=1, xen="domgrp", dom0_mem=640, net=None, number=1, cpu="qemu64,+rdrand",
-                 xen_options="", dom0_options="", counted=False, disks=()):
+                 xen_options="", dom0_options="", counted=False, disks=(), shared=()):
         self.name, self.mem, self.smp, self.xen, self.dom0_mem = name, mem, smp, xen, dom0_mem
         self.net, self.number, self.cpu = net, number, cpu
-        self.xen_options, self.dom0_options, self.counted, self.disks = xen_options, dom0_options, counted, disks
+        self.xen_options, self.dom0_options, self.counted = xen_options, dom0_options, counted
+        self.disks, self.shared = disks, shared
         self.dir = os.path.join(HOSTS, name)
         self.log = os.path.join(LOGS, name + ".log")
         self.disk = os.path.join(self.dir, "disk")
@@ -279,6 +281,8 @@ class Host(Commands):
                    "-qmp", "unix:%s,server=on,wait=off" % self.path("qmp")]
         for disk in self.disks:
             command += ["-drive", "if=virtio,format=raw,snapshot=on,file=" + disk]
+        for disk in self.shared:
+            command += ["-drive", "if=virtio,format=raw,cache=unsafe,file.locking=off,file=" + disk]
         if self.counted:
             command += ["-icount", "shift=1"]
         if self.net:
