@@ -32,7 +32,7 @@ domgrp create shop.grp > last.out
 for name in "${guests[@]}"; do
     debian_ready "$name"
 done
-for round in $(seq "$repeats"); do
+for _ in $(seq "$repeats"); do
     for kind in domgrp xl; do
         leg "$kind" h1 h2
         leg "$kind" h2 h1
