@@ -74,13 +74,16 @@ static gboolean has_text(const WireFrame *frame)
                                            frame->said.message == MIGRATION_MESSAGE_GONE);
 }
 
+#define GREETING_RESERVED 12 /* in a greeting: bytes that nobody looks at, and its sum */
+
 /* @frame was the @length bytes at @bytes; only texts for people may have been made others. */
 static void check_frame(MigrationSide side, const WireFrame *frame, const guint8 *bytes,
                         gsize length)
 {
     g_autoptr(GByteArray) said = g_byte_array_new();
     encode(frame, said);
-    if (said->len == length && memcmp(said->data, bytes, length) == 0)
+    gsize same = frame->kind == WIRE_GREETING ? GREETING_RESERVED : length;
+    if (said->len == length && memcmp(said->data, bytes, same) == 0)
         return;
     g_assert_true(has_text(frame));
     g_autoptr(GByteArray) again = say_again(side, said);
