@@ -15,14 +15,16 @@ sent() {
 }
 
 migrate_domgrp() {
-    domgrp migrate --live --ready-timeout 120 --json shop "$host" > last.out 2>&1 || fail "domgrp migrate: $(cat last.out)"
+    domgrp migrate --live --ready-timeout 120 --json shop "$host"
 }
 
 migrate_xl() {
     local name
     for name; do
-        xl -vvv migrate "$name" "$host" 2>&1 | bench-clock lines > "$name.said" ||
-            fail "xl migrate $name: $(tail -n 20 "$name.said")"
+        xl -vvv migrate "$name" "$host" 2>&1 | bench-clock lines > "$name.said" || {
+            tail -n 20 "$name.said"
+            return 1
+        }
     done
 }
 
@@ -46,8 +48,6 @@ stills_xl() {
 }
 
 bytes=$(sent)
-began=$(now)
-"migrate_$kind" "$@"
-echo "migrate_$kind $(($(now) - began))"
+timed "migrate_$kind" "migrate_$kind" "$@"
 echo "bytes_$kind $(($(sent) - bytes))"
 "stills_$kind" "$@"
