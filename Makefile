@@ -6,7 +6,7 @@
 MAKEFLAGS += --no-print-directory
 JOBS ?= $(shell nproc)
 FUZZ_SECONDS ?= 60
-export JOBS FUZZ_SECONDS
+export JOBS FUZZ FUZZ_SECONDS
 
 .PHONY: help demo lab test test-all check lint bench fuzz install clean
 
@@ -17,7 +17,7 @@ help:
 	@echo 'make test-all   all of them, the long ones too'
 	@echo 'make check      unit tests but the slow ones: no Xen, no root, no network'
 	@echo 'make lint       style of C and scripts'
-	@echo 'make fuzz       every fuzz target for FUZZ_SECONDS=$(FUZZ_SECONDS)'
+	@echo 'make fuzz       every fuzz target (FUZZ=NAME: one) for FUZZ_SECONDS=$(FUZZ_SECONDS) of processor time'
 	@echo 'make bench      measurements in the lab'
 	@echo 'make install    userspace into DESTDIR and PREFIX (the hypervisor: packaging/install-hypervisor)'
 	@echo 'make clean      removes build/'
