@@ -26,6 +26,12 @@ static void fail_transport(const DomgrpConnection *connection, const GError *cau
                     "domgrpd does not run (nobody answers at %s); start it with \"systemctl start "
                     "domgrpd\"",
                     connection->path);
+    else if (g_error_matches(cause, G_IO_ERROR, G_IO_ERROR_TIMED_OUT))
+        g_set_error(
+            error, DOMGRP_ERROR, DOMGRP_ERROR_DAEMON,
+            "domgrpd has not answered for %d s; look at this host's load and at \"systemctl "
+            "status domgrpd\"",
+            CONNECTION_TIMEOUT_S);
     else
         g_set_error(error, DOMGRP_ERROR, DOMGRP_ERROR_DAEMON,
                     "domgrpd broke off (%s); look at \"systemctl status domgrpd\"", cause->message);
