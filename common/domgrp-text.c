@@ -16,3 +16,11 @@ char *domgrp_text_clean(const char *bytes, gsize length, gsize max)
         g_string_append(text, "...");
     return g_string_free(text, FALSE);
 }
+
+gsize domgrp_text_json_values(const char *json)
+{
+    gsize n = 1;
+    for (const char *c = json; *c != '\0'; c++)
+        n += *c == ',' || *c == ':' || *c == '[' || *c == '{';
+    return n;
+}

@@ -18,6 +18,12 @@ G_BEGIN_DECLS
  */
 char *domgrp_text_clean(const char *bytes, gsize length, gsize max);
 
+/* Values in a member's configuration. Readers take time with their square. */
+#define DOMGRP_JSON_VALUES_MAX 8192u
+
+/* No fewer than the values, keys among them, that the JSON text @json has. */
+gsize domgrp_text_json_values(const char *json);
+
 G_END_DECLS
 
 #endif

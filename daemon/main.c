@@ -8,6 +8,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 
 #include "host-xen.h"
@@ -119,6 +120,16 @@ static gboolean run_locked(const Options *options, gid_t group, GError **error)
     return served;
 }
 
+/* A group that comes in is built at once, with some files for each of its members. */
+static void allow_files(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+        return;
+    limit.rlim_cur = limit.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &limit);
+}
+
 static gboolean run(const Options *options, GError **error)
 {
     gid_t group;
@@ -126,6 +137,7 @@ static gboolean run(const Options *options, GError **error)
         return FALSE;
     service_log_begin();
     signal(SIGPIPE, SIG_IGN);
+    allow_files();
     /* Held until the process ends. */
     return lock_take(options->state_dir, error) >= 0 && run_locked(options, group, error);
 }

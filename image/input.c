@@ -6,11 +6,17 @@
 #include <fcntl.h>
 #include <glib/gstdio.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #define SCAN_WINDOW (64 * 1024)
 #define NEXT G_MAXUINT64 /* an offset: where the descriptor stands */
 #define END_SIZE (FORMAT_HEADER + FORMAT_END)
+/* What a copy leaves free of its disk, or that part of the disk if it is less; looked at each step.
+ */
+#define SPOOL_ROOM (256ull << 20)
+#define SPOOL_SHARE 20
+#define SPOOL_STEP (16ull << 20)
 
 #define damage(error, ...) g_set_error(error, DOMGRP_ERROR, DOMGRP_ERROR_IMAGE, __VA_ARGS__)
 
@@ -95,8 +101,32 @@ static int open_spool(const char *directory, GError **error)
     return fd;
 }
 
-static gboolean spool_write(int spool, const guint8 *bytes, gsize length, GError **error)
+/*
+ * Some room is left to others, such as the daemon's database: whoever sends an image can make the
+ * copy as large as the disk.
+ */
+static gboolean leaves_room(int spool, GError **error)
 {
+    struct statvfs disk;
+    if (fstatvfs(spool, &disk) != 0 || disk.f_blocks == 0)
+        return TRUE;
+    guint64 total = (guint64)disk.f_blocks * disk.f_frsize;
+    guint64 left = (guint64)disk.f_bavail * disk.f_frsize;
+    if (left >= MIN(SPOOL_ROOM, total / SPOOL_SHARE))
+        return TRUE;
+    g_set_error(error, DOMGRP_ERROR, DOMGRP_ERROR_FILE,
+                "the image cannot be copied to a temporary file: only %" G_GUINT64_FORMAT
+                " MiB of its disk are left, which others need; make room on it",
+                left >> 20);
+    return FALSE;
+}
+
+/* @at: where in the copy that is. */
+static gboolean spool_write(int spool, guint64 at, const guint8 *bytes, gsize length,
+                            GError **error)
+{
+    if (at / SPOOL_STEP != (at + length) / SPOOL_STEP && !leaves_room(spool, error))
+        return FALSE;
     while (length > 0) {
         gssize n = write(spool, bytes, length);
         if (n < 0 && errno == EINTR)
@@ -122,7 +152,7 @@ static gboolean fill_spool(Input *input, int fd, GError **error)
             return read_error(error);
         if (n == 0)
             return TRUE;
-        if (!spool_write(input->spool, bytes, (gsize)n, error))
+        if (!spool_write(input->spool, input->size, bytes, (gsize)n, error))
             return FALSE;
         input->size += (guint64)n;
     }
@@ -155,7 +185,7 @@ static gboolean copy_bytes(Input *input, int fd, guint8 *bytes, gsize length, GE
     if ((gsize)got < length)
         return ends_within(input->size + (guint64)got, error);
     input->size += length;
-    return spool_write(input->spool, bytes, length, error);
+    return spool_write(input->spool, input->size - length, bytes, length, error);
 }
 
 static gboolean copy_payload(Input *input, int fd, gsize length, GError **error)

@@ -99,9 +99,9 @@ static const char *const statements[N_STATEMENTS] = {
     [MIGRATION_PUT] =
         "INSERT INTO migration (uuid, side, grp, grp_name, state, boot_id, entered_us, peer,"
         " command, operation) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (uuid) DO UPDATE"
-        " SET side = excluded.side, grp = excluded.grp, grp_name = excluded.grp_name,"
-        " state = excluded.state, boot_id = excluded.boot_id, entered_us = excluded.entered_us,"
-        " peer = excluded.peer, command = excluded.command, operation = excluded.operation",
+        " SET grp_name = excluded.grp_name, state = excluded.state, boot_id = excluded.boot_id,"
+        " entered_us = excluded.entered_us, peer = excluded.peer, command = excluded.command,"
+        " operation = excluded.operation WHERE side = excluded.side AND grp = excluded.grp",
     [MIGRATION_COPY_PUT] =
         "INSERT INTO migration_copy (migration, position, member, domid) VALUES (?, ?, ?, ?)",
     [MIGRATION_COPIES_DELETE] = "DELETE FROM migration_copy WHERE migration = ?",
@@ -495,7 +495,14 @@ static gboolean put_migration_row(JournalSqlite *journal, const JournalMigration
     bind_text(statement, 8, migration->peer);
     bind_text(statement, 9, migration->command);
     bind_text(statement, 10, migration->operation_uuid);
-    return run(journal, MIGRATION_PUT, error);
+    if (!run(journal, MIGRATION_PUT, error))
+        return FALSE;
+    if (sqlite3_changes(journal->db) > 0)
+        return TRUE;
+    g_set_error(error, DOMGRP_ERROR, DOMGRP_ERROR_STORE,
+                "%s has the migration %s of another group than %s", journal->path, migration->uuid,
+                migration->group_name);
+    return FALSE;
 }
 
 static gboolean put_copies(JournalSqlite *journal, const JournalMigration *migration,

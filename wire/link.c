@@ -37,6 +37,7 @@ struct Link {
     gpointer data;
     gint64 alive_us;
     gint64 silence_us;
+    gint64 idle_us;
     gboolean busy; /* an event is under way */
     gboolean freed;
     GError *error;
@@ -44,6 +45,7 @@ struct Link {
 
     Port in;
     gint64 heard_us; /* when something came, or could have come again */
+    gint64 moved_us; /* the same of what is more than a sign of life */
     WireDecoder *decoder;
     guint8 *input;
     const guint8 *at; /* what is left of it */
@@ -190,7 +192,7 @@ static gboolean sink_pending(Link *link)
         }
         link->pending += n;
         link->pending_left -= (gsize)n;
-        link->heard_us = g_get_monotonic_time();
+        link->heard_us = link->moved_us = g_get_monotonic_time();
     }
     link->pending_left = 0;
     return TRUE;
@@ -248,6 +250,8 @@ static void take_frame(Link *link, const WireFrame *frame)
 {
     if (link->state != LINK_OPEN)
         return;
+    if (frame->kind != WIRE_ALIVE)
+        link->moved_us = g_get_monotonic_time();
     if (frame->kind == WIRE_GREETING)
         take_greeting(link);
     else if (frame->kind == WIRE_DATA)
@@ -439,17 +443,28 @@ static gboolean is_silent(Link *link)
     return link->state == LINK_OPEN && may_speak(link) && !is_sending(link);
 }
 
+/* When it is lost if nothing comes. The source may have to wait until all members run there. */
+static gint64 overdue_at(const Link *link)
+{
+    gint64 silent = link->heard_us + link->silence_us;
+    return link->side == MIGRATION_SOURCE_SIDE ? silent
+                                               : MIN(silent, link->moved_us + link->idle_us);
+}
+
 static void keep_time(Link *link)
 {
     const WireFrame alive = {.kind = WIRE_ALIVE};
     gint64 now = g_get_monotonic_time();
     if (is_silent(link) && now - link->said_us >= link->alive_us)
         say_first(link, &alive);
-    if (!is_listening(link) || now - link->heard_us < link->silence_us)
+    if (!is_listening(link) || now < overdue_at(link))
         return;
-    fall_now(link, g_error_new(DOMGRP_ERROR, DOMGRP_ERROR_LINK,
-                               "the other side has said nothing for %.3g seconds",
-                               (double)link->silence_us / G_USEC_PER_SEC));
+    gboolean lives = now - link->heard_us < link->silence_us;
+    fall_now(link,
+             g_error_new(DOMGRP_ERROR, DOMGRP_ERROR_LINK,
+                         lives ? "the other side has done nothing for %.3g seconds"
+                               : "the other side has said nothing for %.3g seconds",
+                         (double)(lives ? link->idle_us : link->silence_us) / G_USEC_PER_SEC));
 }
 
 /* @early: data wait for their time. */
@@ -457,7 +472,7 @@ static gint64 next_time(Link *link, gboolean early)
 {
     gint64 next = early ? link->next_us : G_MAXINT64;
     if (is_listening(link))
-        next = MIN(next, link->heard_us + link->silence_us);
+        next = MIN(next, overdue_at(link));
     if (is_silent(link))
         next = MIN(next, link->said_us + link->alive_us);
     return next == G_MAXINT64 ? -1 : next;
@@ -519,13 +534,15 @@ Link *link_new(MigrationSide side, int in, int out, const LinkTimes *times,
     guint alive_ms = times != NULL && times->alive_ms != 0 ? times->alive_ms : LINK_ALIVE_MS;
     guint silence_ms =
         times != NULL && times->silence_ms != 0 ? times->silence_ms : LINK_SILENCE_MS;
+    guint idle_ms = times != NULL && times->idle_ms != 0 ? times->idle_ms : LINK_IDLE_MS;
 
     link->side = side;
     link->events = events;
     link->data = data;
     link->alive_us = (gint64)alive_ms * 1000;
     link->silence_us = (gint64)silence_ms * 1000;
-    link->heard_us = link->said_us = g_get_monotonic_time();
+    link->idle_us = (gint64)idle_ms * 1000;
+    link->heard_us = link->moved_us = link->said_us = g_get_monotonic_time();
     link->in.fd = in;
     link->out.fd = out;
     link->sink.fd = link->feed.fd = -1;

@@ -21,6 +21,7 @@ G_BEGIN_DECLS
 
 #define LINK_ALIVE_MS 5000u    /* after which a side that has said nothing says that it lives */
 #define LINK_SILENCE_MS 30000u /* after which a link is lost; at least three times that */
+#define LINK_IDLE_MS 600000u   /* after which a source that only says that it lives is lost */
 #define LINK_WORDS_MS 2000u    /* for a command to end when the connection has */
 #define LINK_BURST_MS 100u     /* of data under a limit that came late, and may be made up for */
 #define LINK_QUEUE_MAX 64u     /* messages that the peer has not taken */
@@ -43,6 +44,7 @@ typedef struct {
 typedef struct {
     guint alive_ms; /* 0: LINK_ALIVE_MS */
     guint silence_ms;
+    guint idle_ms;
 } LinkTimes;
 
 /*

@@ -8,6 +8,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "domgrp-text.h"
+
 /* -- facts -- */
 
 static HostAction action_of(libxl_action_on_shutdown action)
@@ -68,15 +70,43 @@ static const char *find_lacking(const libxl_domain_config *parsed)
     return NULL;
 }
 
+/* Configurations come from other hosts and in images, and libxl trusts those that it reads. */
+static gboolean check_size(const char *json, GError **error)
+{
+    if (domgrp_text_json_values(json) <= DOMGRP_JSON_VALUES_MAX)
+        return TRUE;
+    g_set_error(error, DOMGRP_ERROR, DOMGRP_ERROR_VALUE,
+                "a domain's configuration has more than %u values: no domain needs as many",
+                DOMGRP_JSON_VALUES_MAX);
+    return FALSE;
+}
+
+static gboolean check_parsed(const libxl_domain_config *parsed, GError **error)
+{
+    const char *name = parsed->c_info.name;
+    if (name == NULL || *name == '\0') {
+        g_set_error(error, DOMGRP_ERROR, DOMGRP_ERROR_VALUE,
+                    "a domain's configuration has no name: write name=");
+        return FALSE;
+    }
+    if (parsed->c_info.type == parsed->b_info.type)
+        return TRUE;
+    g_set_error(error, DOMGRP_ERROR, DOMGRP_ERROR_VALUE,
+                "the configuration of \"%s\" is of two types of domain: write it anew", name);
+    return FALSE;
+}
+
 gboolean config_load(Xl *xl, const char *json, libxl_domain_config *ret_parsed, GError **error)
 {
+    if (!check_size(json, error))
+        return FALSE;
     libxl_domain_config_init(ret_parsed);
     xl_forget(xl);
     int rc = libxl_domain_config_from_json(xl->ctx, ret_parsed, json);
-    if (rc == 0)
+    if (rc == 0 && check_parsed(ret_parsed, error))
         return TRUE;
     libxl_domain_config_dispose(ret_parsed);
-    return xl_fail(xl, rc, error, "a domain's configuration cannot be read");
+    return rc != 0 ? xl_fail(xl, rc, error, "a domain's configuration cannot be read") : FALSE;
 }
 
 gboolean config_facts(Xl *xl, const char *json, HostConfig **ret_config, GError **error)

@@ -17,7 +17,7 @@
 #include <unistd.h>
 
 /* Long enough for the slowest machine; only tests about silence have a shorter one. */
-static const LinkTimes patient = {60000, 600000};
+static const LinkTimes patient = {.alive_ms = 60000, .silence_ms = 600000};
 
 typedef struct End End;
 struct End {
@@ -411,7 +411,7 @@ static void test_limit_is_for_data(void)
 /* While data are kept back a side says that it lives. */
 static void test_limit_alive(void)
 {
-    const LinkTimes times = {5, 600000};
+    const LinkTimes times = {.alive_ms = 5, .silence_ms = 600000};
     int peer;
     g_autoptr(End) end = end_with_limit(&times, &peer);
     for (guint i = 0; i < 3; i++)
@@ -424,7 +424,7 @@ static void test_limit_alive(void)
 static void test_alive(void)
 {
     for (MigrationSide side = 0; side < MIGRATION_SIDE_COUNT; side++) {
-        const LinkTimes times = {5, 600000};
+        const LinkTimes times = {.alive_ms = 5, .silence_ms = 600000};
         int peer;
         g_autoptr(End) end = end_with_peer(side, &times, &peer);
         peer_says(peer, talk_greeting(WIRE_VERSION, WIRE_VERSION));
@@ -438,7 +438,7 @@ static void test_alive(void)
 /* An END that waits for data does not keep a side from saying that it lives. */
 static void test_alive_while_end_waits(void)
 {
-    const LinkTimes times = {5, 600000};
+    const LinkTimes times = {.alive_ms = 5, .silence_ms = 600000};
     int peer, feed[2];
     g_autoptr(End) end = end_with_peer(MIGRATION_SOURCE_SIDE, &times, &peer);
     g_assert_true(g_unix_open_pipe(feed, FD_CLOEXEC, NULL));
@@ -459,7 +459,7 @@ static void test_alive_while_end_waits(void)
 static void test_silence(void)
 {
     for (guint bytes = 0; bytes < 40; bytes += 13) {
-        const LinkTimes times = {0, 30};
+        const LinkTimes times = {.silence_ms = 30};
         int peer;
         g_autoptr(End) end = end_with_peer(MIGRATION_DESTINATION_SIDE, &times, &peer);
         g_autoptr(GByteArray) talk = talk_to(MIGRATION_DESTINATION_SIDE);
@@ -471,6 +471,32 @@ static void test_silence(void)
     }
 }
 
+/* A source that says nothing but that it lives is lost; a destination may have to be waited for. */
+static void test_idle(void)
+{
+    const LinkTimes times = {.silence_ms = 600000, .idle_ms = 30};
+    const WireFrame alive = {.kind = WIRE_ALIVE};
+    int peer;
+    g_autoptr(End) end = end_with_peer(MIGRATION_DESTINATION_SIDE, &times, &peer);
+    peer_says(peer, talk_greeting(WIRE_VERSION, WIRE_VERSION));
+    while (!end->ended) {
+        peer_says(peer, alive);
+        settle();
+    }
+    check_ended(end, DOMGRP_ERROR_LINK, "has done nothing for 0.03 seconds");
+    close(peer);
+
+    g_autoptr(End) source = end_with_peer(MIGRATION_SOURCE_SIDE, &times, &peer);
+    gint64 until = g_get_monotonic_time() + 100000;
+    peer_says(peer, talk_greeting(WIRE_VERSION, WIRE_VERSION));
+    while (g_get_monotonic_time() < until) {
+        peer_says(peer, alive);
+        settle();
+    }
+    g_assert_false(source->ended);
+    close(peer);
+}
+
 static gboolean on_time(gpointer data)
 {
     *(gboolean *)data = TRUE;
@@ -480,7 +506,7 @@ static gboolean on_time(gpointer data)
 /* A reader that takes longer than a peer may be silent is not the peer's silence. */
 static void test_slow_reader(void)
 {
-    const LinkTimes times = {0, 1000};
+    const LinkTimes times = {.silence_ms = 1000};
     int peer, sink[2];
     g_autoptr(End) end = end_with_peer(MIGRATION_DESTINATION_SIDE, &times, &peer);
     g_autoptr(GBytes) bytes = noise(WIRE_DATA_MAX);
@@ -702,7 +728,7 @@ static void test_hang_up_midway(void)
 /* A peer that does not let go, and goes on talking. */
 static void test_hang_up_alone(void)
 {
-    const LinkTimes times = {0, 30};
+    const LinkTimes times = {.silence_ms = 30};
     int peer;
     g_autoptr(End) end = end_with_peer(MIGRATION_SOURCE_SIDE, &times, &peer);
     g_autoptr(GByteArray) bytes = g_byte_array_new();
@@ -917,6 +943,7 @@ int main(int argc, char **argv)
     g_test_add_func("/link/alive", test_alive);
     g_test_add_func("/link/alive-while-end-waits", test_alive_while_end_waits);
     g_test_add_func("/link/silence", test_silence);
+    g_test_add_func("/link/idle", test_idle);
     g_test_add_func("/link/slow-reader", test_slow_reader);
     g_test_add_func("/link/dribble", test_dribble);
     g_test_add_func("/link/wrong", test_wrong);
