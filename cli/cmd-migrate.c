@@ -118,13 +118,20 @@ static gboolean settle_is_same(const DomgrpGroup *before, const DomgrpGroup *aft
 static gboolean settle_fail_open(const DomgrpGroup *group, GError **error)
 {
     const DomgrpMigration *migration = group->migration;
+    g_autofree char *failed =
+        *migration->last_error == '\0' ? NULL
+                                       : g_strdup_printf(" (%s)", migration->last_error);
+    g_autofree char *unheard =
+        g_strdup_printf("%s was not reached%s, which does not tell that it is off; see to that, and "
+                        "ask again",
+                        migration->peer, failed == NULL ? "" : failed);
     g_set_error(error, DOMGRP_ERROR, DOMGRP_ERROR_GROUP_STATE,
                 "the migration of %s is still open (%s: %s): %s", group->name, migration->state,
                 migration->meaning,
-                migration->connected ? "the other host is connected, so ask again"
-                : migration->is_source
-                    ? "the other host does not answer; see that it runs, and ask again"
-                    : "the other host has not connected; see that it runs, and ask there");
+                migration->connected   ? "the other host is connected, so ask again"
+                : migration->is_source ? unheard
+                                       : "the other host connects when it can, within two minutes "
+                                         "of its start; see that it runs, and ask there");
     return FALSE;
 }
 
@@ -132,8 +139,11 @@ static gboolean settle_fail_open(const DomgrpGroup *group, GError **error)
 static gboolean settle_say(const Cli *cli, DomgrpConnection *connection, const DomgrpGroup *before,
                            const DomgrpGroup *now, GError **error)
 {
-    if (!cli->run_here && !cli->discard_here)
+    if (!cli->run_here && !cli->discard_here) {
+        if (cli->json)
+            settle_print_json(now);
         return settle_fail_open(now, error);
+    }
     DomgrpWord word = cli->run_here ? DOMGRP_WORD_RUN_HERE : DOMGRP_WORD_DISCARD_HERE;
     g_autoptr(DomgrpGroup) after = NULL;
     if (!settle_is_same(before, now, error) ||

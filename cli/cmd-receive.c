@@ -26,7 +26,9 @@
 static gboolean fail_daemon(const char *path, const char *why, GError **error)
 {
     g_set_error(error, DOMGRP_ERROR, DOMGRP_ERROR_DAEMON,
-                "domgrpd of this host does not take migrations at %s: %s", path, why);
+                "domgrpd of %s does not take migrations at %s (%s): start it there with "
+                "\"systemctl start domgrpd\"",
+                g_get_host_name(), path, why);
     return FALSE;
 }
 

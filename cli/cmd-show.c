@@ -95,6 +95,8 @@ void migration_print(const DomgrpGroup *group)
     const char *peer = *migration->peer == '\0' ? "another host" : migration->peer;
     printf("moves    %s %s, %s; transaction %s\n", migration->is_source ? "to" : "here from", peer,
            migration->connected ? "connected" : "not connected", migration->transaction);
+    if (!migration->connected && *migration->last_error != '\0')
+        printf("link     %s\n", migration->last_error);
     printf("phase    %s since %s: %s\n", migration->state, entered, migration->meaning);
     if (migration->may_run_here || migration->may_discard_here)
         printf("words    %s%s%s\n", migration->may_run_here ? "--run-here --peer-is-off" : "",

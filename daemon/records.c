@@ -123,6 +123,7 @@ static JsonObject *record_of_migration(const Group *group)
     json_object_set_string_member(record, "meaning", migration.meaning);
     json_object_set_string_member(record, "entered", entered);
     json_object_set_boolean_member(record, "connected", migration.connected);
+    json_object_set_string_member(record, "last_error", migration.link_error);
     json_object_set_array_member(record, "words", migration_words(&migration));
     return record;
 }

@@ -136,7 +136,8 @@ typedef struct {
     const char *meaning;     /* of that, half a sentence */
     gint64 entered_us;       /* wall clock, since 1970, when the state was written; 0: never */
     gboolean connected;
-    gboolean may_run; /* words that an operator may say of it now */
+    const char *link_error; /* how the last connection ended, or why there was none; "" */
+    gboolean may_run;       /* words that an operator may say of it now */
     gboolean may_discard;
 } GroupMigration;
 

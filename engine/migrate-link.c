@@ -10,6 +10,8 @@
 #include <glib-unix.h>
 #include <string.h>
 
+#include "domgrp-text.h"
+
 /* -- what the sides say to each other about the group -- */
 
 static char *host_text(const Engine *engine)
@@ -78,6 +80,38 @@ void migration_say_accept(const Migration *migration, guint connection)
     migration_links(migration)->ops->say(migration_links(migration), connection, &said);
 }
 
+/* -- which migration it is -- */
+
+typedef gboolean (*MigrationTest)(const Migration *migration, gconstpointer what);
+
+static Migration *find_migration(const Engine *engine, MigrationTest test, gconstpointer what)
+{
+    GHashTableIter iter;
+    gpointer value;
+    g_hash_table_iter_init(&iter, engine->groups);
+    while (g_hash_table_iter_next(&iter, NULL, &value)) {
+        Migration *migration = ((Group *)value)->migration;
+        if (migration != NULL && test(migration, what))
+            return migration;
+    }
+    return NULL;
+}
+
+static gboolean has_connection(const Migration *migration, gconstpointer connection)
+{
+    return migration->connection == *(const guint *)connection;
+}
+
+static gboolean is_transaction(const Migration *migration, gconstpointer uuid)
+{
+    return !migration_is_source(migration) && strcmp(migration->uuid, uuid) == 0;
+}
+
+static gboolean is_ours(const Migration *migration, gconstpointer uuid)
+{
+    return migration_is_source(migration) && strcmp(migration->uuid, uuid) == 0;
+}
+
 /* -- an offer -- */
 
 static gboolean check_offer(Engine *engine, const MigrationOffer *offer, GError **error)
@@ -97,6 +131,28 @@ static gboolean check_offer(Engine *engine, const MigrationOffer *offer, GError 
         return FALSE;
     }
     return engine_check_new(engine, offer->group_name, offer->group_uuid, offer->n_members, error);
+}
+
+/*
+ * Whether the members' configurations can be read in a moment, for the daemon does nothing else
+ * meanwhile: as many as a group may have if they are ordinary, a few if they are as large as any.
+ */
+static gboolean check_definition(const MigrationOffer *offer, GKeyFile *keys, GError **error)
+{
+    const guint64 max = 4 * (guint64)DOMGRP_JSON_VALUES_MAX * DOMGRP_JSON_VALUES_MAX;
+    guint64 effort = 0;
+    for (guint i = 0; i < offer->n_members; i++) {
+        g_autofree char *section = g_strdup_printf("member %u", i);
+        g_autofree char *json = g_key_file_get_string(keys, section, "json", NULL);
+        guint64 n = json == NULL ? 0 : domgrp_text_json_values(json);
+        effort += n * n; /* a frame's length bounds both */
+    }
+    if (effort <= max)
+        return TRUE;
+    g_set_error(error, DOMGRP_ERROR, DOMGRP_ERROR_PEER,
+                "the configurations of the members of %s are too large to be read",
+                offer->group_name);
+    return FALSE;
 }
 
 /* The members of the definition, which must be those of the offer. */
@@ -135,13 +191,15 @@ static gboolean read_offer(Operation *operation, const MigrationOffer *offer, GE
 {
     g_autoptr(GKeyFile) keys = g_key_file_new();
     g_autoptr(GError) why = NULL;
-    if (!g_key_file_load_from_data(keys, offer->definition, (gsize)-1, G_KEY_FILE_NONE, &why) ||
-        !group_from_keys(operation->group, keys, &why)) {
-        g_set_error(error, DOMGRP_ERROR, DOMGRP_ERROR_PEER,
-                    "the definition of %s cannot be read: %s", offer->group_name, why->message);
+    gboolean loaded =
+        g_key_file_load_from_data(keys, offer->definition, (gsize)-1, G_KEY_FILE_NONE, &why);
+    if (loaded && !check_definition(offer, keys, error))
         return FALSE;
-    }
-    return add_offered(operation, offer, keys, error);
+    if (loaded && group_from_keys(operation->group, keys, &why))
+        return add_offered(operation, offer, keys, error);
+    g_set_error(error, DOMGRP_ERROR, DOMGRP_ERROR_PEER, "the definition of %s cannot be read: %s",
+                offer->group_name, why->message);
+    return FALSE;
 }
 
 static char *short_name(const char *host)
@@ -158,6 +216,12 @@ static gboolean take_offer(Engine *engine, guint connection, const MigrationSaid
     const MigrationOffer *offer = &said->offer;
     if (!reality_read(engine, FALSE, error) || !check_offer(engine, offer, error))
         return FALSE;
+    if (find_migration(engine, is_ours, said->transaction) != NULL) {
+        g_set_error(error, DOMGRP_ERROR, DOMGRP_ERROR_PEER,
+                    "the transaction of %s is one of a group that moves from here",
+                    offer->group_name);
+        return FALSE;
+    }
     g_autofree char *peer = short_name(offer->host);
     Group *group = group_new(engine, offer->group_uuid, offer->group_name);
     g_hash_table_insert(engine->groups, group->uuid, group);
@@ -229,31 +293,6 @@ StepResult migrate_accept(Work *work, GError **error)
 
 /* -- connections -- */
 
-typedef gboolean (*MigrationTest)(const Migration *migration, gconstpointer what);
-
-static Migration *find_migration(const Engine *engine, MigrationTest test, gconstpointer what)
-{
-    GHashTableIter iter;
-    gpointer value;
-    g_hash_table_iter_init(&iter, engine->groups);
-    while (g_hash_table_iter_next(&iter, NULL, &value)) {
-        Migration *migration = ((Group *)value)->migration;
-        if (migration != NULL && test(migration, what))
-            return migration;
-    }
-    return NULL;
-}
-
-static gboolean has_connection(const Migration *migration, gconstpointer connection)
-{
-    return migration->connection == *(const guint *)connection;
-}
-
-static gboolean is_transaction(const Migration *migration, gconstpointer uuid)
-{
-    return !migration_is_source(migration) && strcmp(migration->uuid, uuid) == 0;
-}
-
 static void on_connected(gpointer data, guint connection, gboolean ours)
 {
     Engine *engine = data;
@@ -270,6 +309,8 @@ static void on_connected(gpointer data, guint connection, gboolean ours)
         migration->asked = TRUE;
         transaction_migrate(migration->transaction, connection, NULL, NULL);
     } else {
+        g_clear_error(&migration->link_error);
+        settlings_connected(engine, migration->group);
         transaction_connected(migration->transaction, connection);
     }
     engine_turn(engine);
@@ -338,8 +379,22 @@ static void source_hears(Migration *migration, guint connection, const Migration
         hear(migration, connection, said);
 }
 
+/* Whoever has no migration here has no use for the connection. */
+static void refuse(Engine *engine, guint connection, const char *uuid, const GError *error)
+{
+    migration_refuse_offer(engine, connection, uuid, error);
+    engine->links->ops->hang_up(engine->links, connection);
+}
+
 static void destination_hears(Migration *migration, guint connection, const MigrationSaid *said)
 {
+    if (said->message == MIGRATION_MESSAGE_OFFER && connection != migration->connection) {
+        g_autoptr(GError) error =
+            g_error_new(DOMGRP_ERROR, DOMGRP_ERROR_PEER, "the transaction of %s was offered before",
+                        said->offer.group_name);
+        refuse(migration->engine, connection, said->transaction, error);
+        return;
+    }
     if (migration->transaction == NULL)
         return; /* its offer is being looked at */
     if (migration->connection != connection) {
@@ -363,7 +418,7 @@ static void on_said(gpointer data, guint connection, const MigrationSaid *said)
     if (migration == NULL) {
         if (said->message != MIGRATION_MESSAGE_OFFER ||
             !take_offer(engine, connection, said, &error))
-            migration_refuse_offer(engine, connection, said->transaction, error);
+            refuse(engine, connection, said->transaction, error);
     } else if (migration_is_source(migration)) {
         source_hears(migration, connection, said);
     } else {
@@ -383,6 +438,8 @@ static void on_ended(gpointer data, guint connection, const GError *error)
     migration->connection = 0;
     if (migration->why == NULL)
         migration_set_why_of_link(migration, error);
+    g_clear_error(&migration->link_error);
+    migration->link_error = error != NULL ? g_error_copy(error) : NULL;
     settlings_wake(engine, migration->group);
     if (migration->transaction != NULL && was_there)
         transaction_link_lost(migration->transaction, connection);

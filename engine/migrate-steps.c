@@ -168,6 +168,15 @@ StepResult migrate_await(Work *work, GError **error)
 
 /* -- the steps of a RECEIVE -- */
 
+/*
+ * What was offered was checked, what comes with the memory is what belongs to that: devices may
+ * have come and gone since.
+ */
+static gboolean is_as_offered(const HostConfig *config, const HostConfig *offered)
+{
+    return strcmp(config->name, offered->name) == 0 && config->memory_kib <= offered->memory_kib;
+}
+
 static void opened(gpointer data, HostImage *image, const HostImageInfo *info, const GError *error)
 {
     Work *work = data;
@@ -177,12 +186,15 @@ static void opened(gpointer data, HostImage *image, const HostImageInfo *info, c
     for (guint i = 0; image != NULL && i < operation->members->len; i++) {
         OperationNode *node = node_of(operation, i);
         const HostConfig *config = host_image_info_find(info, node->shown.uuid);
-        if (config != NULL) { /* what its memory belongs to: devices may have come and gone */
+        if (config != NULL && is_as_offered(config, node->config)) {
             host_config_free(node->config);
             node->config = host_config_copy(config);
         } else if (other == NULL)
             other = g_error_new(DOMGRP_ERROR, DOMGRP_ERROR_PEER,
-                                "the image that comes in has no %s", node->shown.name);
+                                config == NULL ? "the image that comes in has no %s"
+                                               : "the image that comes in has a %s that is not as "
+                                                 "it was offered",
+                                node->shown.name);
     }
     work_called(work, other != NULL ? other : error);
 }
@@ -313,7 +325,5 @@ void migration_operation_ended(Operation *operation)
     if (!migration_is_source(migration) && !migration->answered)
         migration_refuse_offer(migration->engine, migration->connection, migration->uuid,
                                operation->error);
-    if (!migration_is_source(migration))
-        migration->connection = 0; /* whoever made it ends it */
     migration_drop(migration);
 }

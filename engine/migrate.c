@@ -134,6 +134,7 @@ gboolean group_get_migration(const Group *group, GroupMigration *ret_migration)
         .meaning = migration_state_meaning(side, state),
         .entered_us = transaction_record(migration->transaction)->entered_us,
         .connected = migration_is_connected(migration),
+        .link_error = migration->link_error != NULL ? migration->link_error->message : "",
         .may_run = migration_step(side, state, MIGRATION_EVENT_RUN_HERE) != NULL,
         .may_discard = migration_step(side, state, MIGRATION_EVENT_DISCARD_HERE) != NULL,
     };
@@ -159,6 +160,11 @@ GError *migration_why(const Migration *migration)
 {
     if (migration->why != NULL)
         return g_error_copy(migration->why);
+    if (migration->row != NULL && migration->row->action == MIGRATION_ACTION_RESUME)
+        return g_error_new(DOMGRP_ERROR, DOMGRP_ERROR_TIMEOUT,
+                           "%s had not all of it when the members had stood still for as long as "
+                           "they may: allow more with --ready-timeout",
+                           migration->peer);
     return g_error_new(DOMGRP_ERROR, DOMGRP_ERROR_TIMEOUT, "%s did not answer in time",
                        migration->peer);
 }
@@ -197,6 +203,7 @@ static void begins(gpointer data, const MigrationRow *row)
 {
     Migration *migration = data;
     migration->row = row;
+    g_clear_error(&migration->failed);
 }
 
 /* What the members are from the moment that @state is written. */
@@ -332,6 +339,8 @@ static void failed(gpointer data, const GError *error)
     const EngineListener *listener = migration->engine->listener;
     if (migration->why == NULL)
         migration_set_why(migration, error);
+    g_clear_error(&migration->failed);
+    migration->failed = g_error_copy(error);
     if (listener->migration_failed != NULL)
         listener->migration_failed(migration->engine->listener_data, migration->group, error);
     engine_soon(migration->engine);
@@ -393,6 +402,8 @@ void migration_free(Migration *migration)
     g_free(migration->command);
     g_free(migration->verdict);
     g_clear_error(&migration->why);
+    g_clear_error(&migration->failed);
+    g_clear_error(&migration->link_error);
     g_free(migration);
 }
 

@@ -24,8 +24,10 @@ struct Migration {
     guint connection; /* the present one, or one that is being made; 0: none */
     gboolean asked;   /* MIGRATE was given to the driver; in a dry run, the offer was made */
     gboolean answered;
-    char *verdict; /* of the other side */
-    GError *why;   /* what went wrong with it last */
+    char *verdict;      /* of the other side */
+    GError *why;        /* what went wrong with it last */
+    GError *failed;     /* the last write or action of its rows, if that has failed; NULL */
+    GError *link_error; /* how the last connection ended, or why there was none; NULL */
 
     MigrationAction acting;  /* that has not ended yet */
     const MigrationRow *row; /* whose action that is */
@@ -106,6 +108,8 @@ gboolean migration_leave(Migration *migration, GError **error);
 
 /* Whoever waits for something to change of @group is answered. */
 void settlings_wake(Engine *engine, const Group *group);
+/* They wait a little longer for what the sides say to each other now. */
+void settlings_connected(Engine *engine, const Group *group);
 
 G_END_DECLS
 

@@ -29,7 +29,7 @@
     X(SWITCHING, FREE, "members are suspended, in reverse order, and the rest is sent")                 \
     X(WAITING, NEVER, "all is sent; the destination has to say READY")                                  \
     X(COMMITTED, HELD, "the destination may run the group; the suspended copies are kept")              \
-    X(COMMITTED_LOST, FREE, "the same, but the suspended copies are gone")                             \
+    X(COMMITTED_LOST, FREE, "the destination may run the group; there are no copies here any more")     \
     X(ABORTED, FREE, "the group lives here again; the destination has to drop its copy")                \
     X(ABORTED_LOST, NEVER, "nothing of the group lives here; it is ours unless it lives there")         \
     X(CLASH, HELD, "both sides ran the group by contradictory words: held until one is discarded")      \

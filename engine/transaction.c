@@ -287,7 +287,8 @@ static void enter(Transaction *transaction, guint state)
         return;
     cancel(transaction, &transaction->again);
     set_deadline(transaction, before);
-    transaction->settled = is_rest(transaction->side, state) && state != before;
+    /* At rest again: after a row, or because what would have begun could not be written. */
+    transaction->settled = is_rest(transaction->side, state);
     transaction->ops->enter(transaction->data, state);
 }
 
@@ -587,6 +588,11 @@ guint transaction_state(const Transaction *transaction)
 gboolean transaction_is_connected(const Transaction *transaction)
 {
     return transaction->connection != 0;
+}
+
+gboolean transaction_is_connecting(const Transaction *transaction)
+{
+    return transaction->connecting;
 }
 
 gboolean transaction_is_busy(const Transaction *transaction)

@@ -106,6 +106,8 @@ void transaction_try(Transaction *transaction);
 void transaction_refuse(const Transaction *transaction, const char *what, GError **error);
 guint transaction_state(const Transaction *transaction);
 gboolean transaction_is_connected(const Transaction *transaction);
+/* connect() was called, and has not ended. */
+gboolean transaction_is_connecting(const Transaction *transaction);
 /* A row is being done, or is to be when the journal can be written. */
 gboolean transaction_is_busy(const Transaction *transaction);
 /* As it was written last; borrowed until the next write. */

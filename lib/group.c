@@ -39,6 +39,7 @@ static DomgrpMigration *migration_of_record(JsonObject *record)
         .meaning = record_text(record, "meaning"),
         .entered = record_text(record, "entered"),
         .connected = record_flag(record, "connected"),
+        .last_error = record_text(record, "last_error"),
         .may_run_here = g_strv_contains((const char *const *)words, "run-here"),
         .may_discard_here = g_strv_contains((const char *const *)words, "discard-here"),
     };
@@ -54,6 +55,7 @@ static void migration_free(DomgrpMigration *migration)
     g_free(migration->state);
     g_free(migration->meaning);
     g_free(migration->entered);
+    g_free(migration->last_error);
     g_free(migration);
 }
 

@@ -77,6 +77,7 @@ typedef struct {
     char *meaning;      /* of that, half a sentence */
     char *entered;      /* when that was written, RFC 3339; "": it was not */
     gboolean connected;
+    char *last_error;      /* why there is no connection, as far as is known; "" */
     gboolean may_run_here; /* whether these words may be said of it now */
     gboolean may_discard_here;
 } DomgrpMigration;

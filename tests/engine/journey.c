@@ -23,7 +23,7 @@ const Story stories[] = {
     {"doubt-discarded-there", SOURCE, 3, "mxw4", "COMMITTED / DISCARDED", "dDs", HERE, 0, 0},
     {"doubt-discard-here", SOURCE, 3, "mxw", "COMMITTED / PREPARED", "3", THERE, 0, 0},
     {"doubt-discard-both", SOURCE, 3, "mxw", "COMMITTED / PREPARED", "34", DOWN_HERE, 0, GIVES_UP},
-    {"doubt-start-anew", SOURCE, 3, "mxwD", "COMMITTED / DISCARDED", "31", HERE, 0, GIVES_UP},
+    {"doubt-start-anew", SOURCE, 3, "mxwD", "COMMITTED / DISCARDED", "3w1", HERE, 0, GIVES_UP},
     {"doubt-destroyed-there", SOURCE, 3, "mxw", "COMMITTED / PREPARED", "z", HERE, 0, 0},
     {"doubt-destroyed-here", SOURCE, 3, "mxw", "COMMITTED / PREPARED", "y", THERE, 0, 0},
     {"doubt-destroyed-both", SOURCE, 3, "mxw", "COMMITTED / PREPARED", "yz", DOWN_HERE, 0,

@@ -4,6 +4,8 @@
 
 #include <string.h>
 
+#include "domgrp-text.h"
+
 #define ORDER "after web: db\n"
 #define HERE "shop running: db=running web=running / "
 #define THERE " / shop running: db=running web=running"
@@ -377,6 +379,93 @@ static void test_silent(void)
     pair_free(pair);
 }
 
+/* The first record of a migration cannot be written, here or there: another one can begin. */
+static void test_unwritten(void)
+{
+    for (guint side = 0; side < 2; side++) {
+        Pair *pair = begin();
+        host_sim_fault_on(pair->sides[side]->host, "journal_migration_put", 1, SIM_FAIL_BEFORE);
+        migrate(pair, SOURCE, &live);
+        pair_rest(pair);
+        g_assert_cmpstr(host_sim_fault_call(pair->sides[side]->host), ==, "journal_migration_put");
+        assert_list(pair, HERE);
+        migrate(pair, SOURCE, &live);
+        finish(pair, THERE, "done");
+    }
+}
+
+/* -- a peer that is the test -- */
+
+typedef struct {
+    Links *links;
+    char transaction[DOMGRP_UUID_TEXT]; /* that it was offered */
+    char *reason;                       /* of GONE; NULL: it was not said */
+    guint ended;                        /* the connection that has ended last */
+} Spy;
+
+static void spy_hears(gpointer data, guint connection, const MigrationSaid *what)
+{
+    Spy *spy = data;
+    if (what->message == MIGRATION_MESSAGE_OFFER)
+        g_strlcpy(spy->transaction, what->transaction, sizeof spy->transaction);
+    if (what->message != MIGRATION_MESSAGE_GONE)
+        return;
+    g_free(spy->reason);
+    spy->reason = g_strdup(what->reason);
+}
+
+static void spy_is_left(gpointer data, guint connection, const GError *error)
+{
+    ((Spy *)data)->ended = connection;
+}
+
+static const LinksEvents spy_events = {connected, spy_hears, spy_is_left};
+
+/* What it hears when it offers @group with @definition under @transaction; the connection ends. */
+static void assert_offer(Pair *pair, Spy *spy, const char *transaction, const char *definition,
+                         const char *reason)
+{
+    MigrationMember member = {.uuid = "0c7c4b73-0001-4000-8000-000000000001", .name = "other"};
+    MigrationSaid said_first = {.message = MIGRATION_MESSAGE_OFFER,
+                                .reason = "",
+                                .offer = {.host = "evil",
+                                          .group_name = "post",
+                                          .group_uuid = "0c7c4b73-0000-4000-8000-000000000000",
+                                          .definition = definition,
+                                          .n_members = 1,
+                                          .members = &member}};
+    g_strlcpy(said_first.transaction, transaction, sizeof said_first.transaction);
+    guint connection = spy->links->ops->connect(spy->links, "h1", NULL);
+    pair_run_for(pair, G_USEC_PER_SEC / 10);
+    g_clear_pointer(&spy->reason, g_free);
+    spy->links->ops->say(spy->links, connection, &said_first);
+    pair_run_for(pair, G_USEC_PER_SEC);
+    g_assert_cmpstr(spy->reason, ==, reason);
+    g_assert_cmpuint(spy->ended, ==, connection);
+}
+
+static void test_hostile_offers(void)
+{
+    static const char other[] = "0c7c4b73-0002-4000-8000-000000000002";
+    Pair *pair = begin();
+    Spy spy = {.links = pair->sides[DESTINATION]->links};
+    spy.links->ops->watch(spy.links, &spy_events, &spy);
+    migrate(pair, SOURCE, &live);
+    pair_run_for(pair, G_USEC_PER_SEC);
+    g_assert_cmpstr(spy.transaction, !=, "");
+    assert_offer(pair, &spy, spy.transaction, "",
+                 "the transaction of post is one of a group that moves from here");
+
+    g_autofree char *commas = g_strnfill(5 * DOMGRP_JSON_VALUES_MAX, ',');
+    g_autofree char *large = g_strdup_printf("[group]\n[member 0]\njson=%s\n", commas);
+    assert_offer(pair, &spy, other, large,
+                 "the configurations of the members of post are too large to be read");
+    pair_rest(pair);
+    assert_list(pair, HERE);
+    g_free(spy.reason);
+    pair_free(pair);
+}
+
 /* Whatever an operator wants of a group that is in doubt, but its copies are let alone. */
 static void assert_refuses_all(Pair *pair, guint side)
 {
@@ -606,6 +695,8 @@ int main(int argc, char **argv)
     g_test_add_func("/migrate/disk", test_disk);
     g_test_add_func("/migrate/unreachable", test_unreachable);
     g_test_add_func("/migrate/silent", test_silent);
+    g_test_add_func("/migrate/unwritten", test_unwritten);
+    g_test_add_func("/migrate/hostile-offers", test_hostile_offers);
     g_test_add_func("/migrate/doubt", test_doubt);
     g_test_add_func("/migrate/settle", test_settle);
     g_test_add_func("/migrate/no-groups", test_no_groups);
