@@ -119,12 +119,11 @@ static gboolean settle_fail_open(const DomgrpGroup *group, GError **error)
 {
     const DomgrpMigration *migration = group->migration;
     g_autofree char *failed =
-        *migration->last_error == '\0' ? NULL
-                                       : g_strdup_printf(" (%s)", migration->last_error);
-    g_autofree char *unheard =
-        g_strdup_printf("%s was not reached%s, which does not tell that it is off; see to that, and "
-                        "ask again",
-                        migration->peer, failed == NULL ? "" : failed);
+        *migration->last_error == '\0' ? NULL : g_strdup_printf(" (%s)", migration->last_error);
+    g_autofree char *unheard = g_strdup_printf(
+        "%s was not reached%s, which does not tell that it is off; see to that, and "
+        "ask again",
+        migration->peer, failed == NULL ? "" : failed);
     g_set_error(error, DOMGRP_ERROR, DOMGRP_ERROR_GROUP_STATE,
                 "the migration of %s is still open (%s: %s): %s", group->name, migration->state,
                 migration->meaning,
