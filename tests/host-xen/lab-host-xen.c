@@ -6,6 +6,7 @@
  * with the lab's guest, which honours requests and crashes when it is told. It makes domains
  * and groups of its own, leaves nothing behind and prints TAP.
  */
+#include "domgrp-text.h"
 #include "host-xen.h"
 
 #include <stdlib.h>
@@ -266,6 +267,29 @@ static void test_config(void)
     g_assert_false(host->ops->config_parse(host, "{ \"c_info\": 5", &again, &error));
     g_test_message("%s", error->message);
     g_assert_error(error, DOMGRP_ERROR, DOMGRP_ERROR_HOST);
+}
+
+/* @json, of which something is replaced, is refused, and says so. */
+static void refuses_changed(const char *json, const char *from, const char *to, const char *part)
+{
+    HostConfig *config = NULL;
+    g_autoptr(GError) error = NULL;
+    g_auto(GStrv) parts = g_strsplit(json, from, -1);
+    g_autofree char *changed = g_strjoinv(to, parts);
+    g_assert_cmpuint(g_strv_length(parts), >, 1);
+    g_assert_false(host->ops->config_parse(host, changed, &config, &error));
+    g_assert_nonnull(strstr(error->message, part));
+}
+
+/* libxl reads these, and ends the process that goes on with them. */
+static void test_config_hostile(void)
+{
+    g_autoptr(HostConfig) config = config_of("host-xen-c", "");
+    g_autofree char *commas = g_strnfill(DOMGRP_JSON_VALUES_MAX, ',');
+    refuses_changed(config->json, "\"name\": \"host-xen-c\",", "", "has no name");
+    refuses_changed(config->json, "\"host-xen-c\"", "\"\"", "has no name");
+    refuses_changed(config->json, "\"type\": \"pv\"", "\"type\": \"pvh\"", "of two types");
+    refuses_changed(config->json, "\"host-xen-c\"", commas, "more than 8192 values");
 }
 
 static void test_config_relative(void)
@@ -616,6 +640,7 @@ int main(int argc, char **argv)
     g_test_add_func("/host-xen/timers", test_timers);
     g_test_add_func("/host-xen/destroy-many", test_destroy_many);
     g_test_add_func("/host-xen/config", test_config);
+    g_test_add_func("/host-xen/config-hostile", test_config_hostile);
     g_test_add_func("/host-xen/config-relative", test_config_relative);
     g_test_add_func("/host-xen/config-refused", test_config_refused);
     g_test_add_func("/host-xen/create-refused", test_create_refused);
