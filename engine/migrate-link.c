@@ -174,6 +174,8 @@ static gboolean add_offered(Operation *operation, const MigrationOffer *offer, G
         }
         OperationNode *node = operation_add_member(operation, NULL);
         node->config = config;
+        /* It may have grown since it was defined. */
+        config->memory_kib = MAX(config->memory_kib, said->memory_kib);
         node->path = g_strdup(said->name);
         memcpy(node->shown.uuid, config->uuid, sizeof node->shown.uuid);
         memcpy(node->saved_uuid, config->uuid, sizeof node->saved_uuid);
