@@ -117,6 +117,12 @@ const char *task_operation(const DomgrpTask *task);
 const char *task_state(const DomgrpTask *task);
 /* What happens to a member, or became of it; free with g_free(). */
 char *task_member_line(const DomgrpTaskMember *member);
+/*
+ * FALSE: it is not known what becomes of an operation. If that is because the daemon is not heard
+ * of any more, whose operations go on, or are settled when it is started again, @error says how to
+ * find out. @reference: NULL if the answer was missed.
+ */
+gboolean task_lost(const char *reference, GError **error);
 /* Follows the task to its end and tells it; its failure is the error. */
 gboolean task_follow(const Cli *cli, DomgrpConnection *connection, const char *reference,
                      GError **error);

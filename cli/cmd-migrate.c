@@ -188,5 +188,5 @@ gboolean cmd_migrate(Cli *cli, GError **error)
         return settle(cli, connection, error);
     g_autofree char *task =
         domgrp_group_migrate(connection, cli->arguments[0], cli->arguments[1], &cli->how, error);
-    return task != NULL && task_follow(cli, connection, task, error);
+    return task != NULL ? task_follow(cli, connection, task, error) : task_lost(NULL, error);
 }

@@ -13,7 +13,7 @@ static gboolean operate(Cli *cli, Operation operation, GError **error)
     if (connection == NULL)
         return FALSE;
     g_autofree char *task = operation(connection, cli->arguments[0], &cli->how, error);
-    return task != NULL && task_follow(cli, connection, task, error);
+    return task != NULL ? task_follow(cli, connection, task, error) : task_lost(NULL, error);
 }
 
 gboolean cmd_create(Cli *cli, GError **error)
@@ -74,7 +74,7 @@ static gboolean operate_with(Cli *cli, OperationWith operation, GError **error)
         return FALSE;
     g_autofree char *task =
         operation(connection, cli->arguments[0], cli->arguments[1], &cli->how, error);
-    return task != NULL && task_follow(cli, connection, task, error);
+    return task != NULL ? task_follow(cli, connection, task, error) : task_lost(NULL, error);
 }
 
 gboolean cmd_save(Cli *cli, GError **error)
@@ -104,10 +104,10 @@ static gboolean ask(Cli *cli, Operation operation, GError **error)
         return FALSE;
     g_autofree char *reference = operation(connection, cli->arguments[0], &cli->how, error);
     if (reference == NULL)
-        return FALSE;
+        return task_lost(NULL, error);
     g_autoptr(DomgrpTask) task = domgrp_task_get(connection, reference, error);
     if (task == NULL)
-        return FALSE;
+        return task_lost(reference, error);
     if (cli->json)
         print_json(task->record);
     else if (!cli->quiet)

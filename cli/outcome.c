@@ -230,15 +230,18 @@ static void tell_queue(const Cli *cli, DomgrpConnection *connection, const char 
                 task_operation(task), task->group_name, task_operation(first), first->uuid);
 }
 
-/* The daemon is not heard of: its operations go on, or it settles them when it is started again. */
-static void tell_way_back(const char *reference, GError **error)
+gboolean task_lost(const char *reference, GError **error)
 {
     if (error == NULL || !g_error_matches(*error, DOMGRP_ERROR, DOMGRP_ERROR_DAEMON))
-        return;
+        return FALSE;
     g_autoptr(GError) cause = *error;
+    g_autofree char *verb = reference == NULL
+                                ? g_strdup("list")
+                                : g_strdup_printf("follow %.*s", TASK_ID_LEAST, reference);
     *error = g_error_new(DOMGRP_ERROR, DOMGRP_ERROR_DAEMON,
-                         "%s, then \"domgrp task follow %.*s\" tells what became of the operation",
-                         cause->message, TASK_ID_LEAST, reference);
+                         "%s, then \"domgrp task %s\" tells what became of the operation",
+                         cause->message, verb);
+    return FALSE;
 }
 
 gboolean task_follow(const Cli *cli, DomgrpConnection *connection, const char *reference,
@@ -249,10 +252,8 @@ gboolean task_follow(const Cli *cli, DomgrpConnection *connection, const char *r
     progress_begin(&progress, cli);
     g_autoptr(DomgrpTask) task =
         domgrp_task_wait(connection, reference, progress_draw, &progress, error);
-    if (task == NULL) {
-        tell_way_back(reference, error);
-        return FALSE;
-    }
+    if (task == NULL)
+        return task_lost(reference, error);
     if (cli->json)
         print_json(task->record);
     if (task->error != NULL) {

@@ -90,7 +90,13 @@ static JsonNode *result_of(GBytes *answer, GError **error)
     const char *text = g_bytes_get_data(answer, &length);
     g_autoptr(JsonParser) parser = json_parser_new_immutable();
     JsonNode *root = NULL;
-    if (length > 0 && json_parser_load_from_data(parser, text, length, NULL))
+    if (length == 0) {
+        g_set_error(error, DOMGRP_ERROR, DOMGRP_ERROR_DAEMON,
+                    "domgrpd broke off in the middle of its answer; look at \"systemctl status "
+                    "domgrpd\"");
+        return NULL;
+    }
+    if (json_parser_load_from_data(parser, text, length, NULL))
         root = json_parser_get_root(parser);
     if (root == NULL || !JSON_NODE_HOLDS_OBJECT(root)) {
         fail_answer(error);
