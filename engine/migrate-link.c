@@ -134,20 +134,16 @@ static gboolean check_offer(Engine *engine, const MigrationOffer *offer, GError 
 }
 
 /*
- * Whether the members' configurations can be read in a moment, for the daemon does nothing else
+ * Whether the members' configurations so far are read in a moment, for the daemon does nothing else
  * meanwhile: as many as a group may have if they are ordinary, a few if they are as large as any.
  */
-static gboolean check_definition(const MigrationOffer *offer, GKeyFile *keys, GError **error)
+static gboolean may_read(const MigrationOffer *offer, const char *json, guint64 *effort,
+                         GError **error)
 {
     const guint64 max = 4 * (guint64)DOMGRP_JSON_VALUES_MAX * DOMGRP_JSON_VALUES_MAX;
-    guint64 effort = 0;
-    for (guint i = 0; i < offer->n_members; i++) {
-        g_autofree char *section = g_strdup_printf("member %u", i);
-        g_autofree char *json = g_key_file_get_string(keys, section, "json", NULL);
-        guint64 n = json == NULL ? 0 : domgrp_text_json_values(json);
-        effort += n * n; /* a frame's length bounds both */
-    }
-    if (effort <= max)
+    guint64 n = domgrp_text_json_values(json);
+    *effort += n * n; /* a frame's length bounds both */
+    if (*effort <= max)
         return TRUE;
     g_set_error(error, DOMGRP_ERROR, DOMGRP_ERROR_PEER,
                 "the configurations of the members of %s are too large to be read",
@@ -160,12 +156,14 @@ static gboolean add_offered(Operation *operation, const MigrationOffer *offer, G
                             GError **error)
 {
     Host *host = operation->engine->host;
+    guint64 effort = 0;
     for (guint i = 0; i < offer->n_members; i++) {
         const MigrationMember *said = &offer->members[i];
         g_autofree char *section = g_strdup_printf("member %u", i);
         g_autofree char *json = g_key_file_get_string(keys, section, "json", NULL);
         HostConfig *config = NULL;
-        if (json == NULL || !host->ops->config_parse(host, json, &config, error)) {
+        if (json == NULL || !may_read(offer, json, &effort, error) ||
+            !host->ops->config_parse(host, json, &config, error)) {
             if (json == NULL)
                 g_set_error(error, DOMGRP_ERROR, DOMGRP_ERROR_PEER,
                             "the definition of %s has no configuration of %s", offer->group_name,
@@ -193,15 +191,13 @@ static gboolean read_offer(Operation *operation, const MigrationOffer *offer, GE
 {
     g_autoptr(GKeyFile) keys = g_key_file_new();
     g_autoptr(GError) why = NULL;
-    gboolean loaded =
-        g_key_file_load_from_data(keys, offer->definition, (gsize)-1, G_KEY_FILE_NONE, &why);
-    if (loaded && !check_definition(offer, keys, error))
+    if (!g_key_file_load_from_data(keys, offer->definition, (gsize)-1, G_KEY_FILE_NONE, &why) ||
+        !group_from_keys(operation->group, keys, &why)) {
+        g_set_error(error, DOMGRP_ERROR, DOMGRP_ERROR_PEER,
+                    "the definition of %s cannot be read: %s", offer->group_name, why->message);
         return FALSE;
-    if (loaded && group_from_keys(operation->group, keys, &why))
-        return add_offered(operation, offer, keys, error);
-    g_set_error(error, DOMGRP_ERROR, DOMGRP_ERROR_PEER, "the definition of %s cannot be read: %s",
-                offer->group_name, why->message);
-    return FALSE;
+    }
+    return add_offered(operation, offer, keys, error);
 }
 
 static char *short_name(const char *host)

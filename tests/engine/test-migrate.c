@@ -474,8 +474,9 @@ static void test_hostile_offers(void)
                    "the transaction of post is one of a group that moves from here");
 
     g_autofree char *commas = g_strnfill(3 * DOMGRP_JSON_VALUES_MAX, ',');
-    g_autofree char *large =
-        g_strdup_printf("[group]\n[member 0]\njson=%s\n[member 1]\njson=%s\n", commas, commas);
+    g_auto(GStrv) parts = g_strsplit(spy->definition, "json=", -1);
+    g_autofree char *larger = g_strconcat("json=", commas, NULL);
+    g_autofree char *large = g_strjoinv(larger, parts);
     offer.transaction[0] = offer.transaction[0] == '0' ? '1' : '0';
     offer.offer.definition = large;
     assert_refused(pair, spy, &offer,
