@@ -121,14 +121,14 @@ static gboolean leaves_room(int spool, GError **error)
     return FALSE;
 }
 
-/* @at: where in the copy that is. */
-static gboolean spool_write(int spool, guint64 at, const guint8 *bytes, gsize length,
-                            GError **error)
+static gboolean spool_write(Input *input, const guint8 *bytes, gsize length, GError **error)
 {
-    if (at / SPOOL_STEP != (at + length) / SPOOL_STEP && !leaves_room(spool, error))
+    guint64 before = input->size;
+    input->size += length;
+    if (before / SPOOL_STEP != input->size / SPOOL_STEP && !leaves_room(input->spool, error))
         return FALSE;
     while (length > 0) {
-        gssize n = write(spool, bytes, length);
+        gssize n = write(input->spool, bytes, length);
         if (n < 0 && errno == EINTR)
             continue;
         if (n < 0) {
@@ -152,9 +152,8 @@ static gboolean fill_spool(Input *input, int fd, GError **error)
             return read_error(error);
         if (n == 0)
             return TRUE;
-        if (!spool_write(input->spool, input->size, bytes, (gsize)n, error))
+        if (!spool_write(input, bytes, (gsize)n, error))
             return FALSE;
-        input->size += (guint64)n;
     }
 }
 
@@ -184,8 +183,7 @@ static gboolean copy_bytes(Input *input, int fd, guint8 *bytes, gsize length, GE
         return read_error(error);
     if ((gsize)got < length)
         return ends_within(input->size + (guint64)got, error);
-    input->size += length;
-    return spool_write(input->spool, input->size - length, bytes, length, error);
+    return spool_write(input, bytes, length, error);
 }
 
 static gboolean copy_payload(Input *input, int fd, gsize length, GError **error)
