@@ -21,10 +21,12 @@ typedef struct {
     gpointer data;
     char *path;
     GSocket *socket;
-    GSource *accept; /* NULL while too many are there */
+    GSource *accept; /* somebody comes, or when it is looked again; NULL before they are watched */
+    gboolean full;   /* the latter, since no place is free */
     guint incoming;
     guint incoming_max;
     guint timeout_ms;
+    guint idle_ms;
     guint last;        /* number of a connection */
     GHashTable *table; /* of Connection, by number */
 } Connections;
@@ -41,6 +43,7 @@ typedef struct {
 } Connection;
 
 static void accept_begin(Connections *all);
+static void accept_freed(Connections *all);
 
 static void source_clear(GSource **source)
 {
@@ -90,7 +93,7 @@ static void connection_end(Connection *connection, const GError *error)
     if (connection->peer == NULL)
         all->incoming--;
     g_hash_table_remove(all->table, GUINT_TO_POINTER(connection->number));
-    accept_begin(all);
+    accept_freed(all);
 }
 
 static gboolean on_failed(gpointer data)
@@ -181,31 +184,77 @@ static gboolean on_accept_retry(gpointer data)
     return G_SOURCE_REMOVE;
 }
 
+static gboolean accept_later(Connections *all, gboolean full)
+{
+    source_clear(&all->accept);
+    all->full = full;
+    all->accept = source_begin(g_timeout_source_new(ACCEPT_RETRY_MS), on_accept_retry, all);
+    return G_SOURCE_REMOVE;
+}
+
+/* The one of another host that has done nothing for the longest time. */
+static Connection *find_idle(Connections *all, gint64 *ret_idle_us)
+{
+    Connection *found = NULL;
+    GHashTableIter iter;
+    gpointer value;
+    g_hash_table_iter_init(&iter, all->table);
+    while (g_hash_table_iter_next(&iter, NULL, &value)) {
+        Connection *connection = value;
+        gint64 idle_us = connection->link == NULL ? 0 : link_idle_us(connection->link);
+        if (connection->peer != NULL || (found != NULL && idle_us <= *ret_idle_us))
+            continue;
+        *ret_idle_us = idle_us;
+        found = connection;
+    }
+    return found;
+}
+
+/* TRUE if there is a place, or one was made free. */
+static gboolean make_room(Connections *all)
+{
+    gint64 idle_us = 0;
+    if (all->incoming < all->incoming_max)
+        return TRUE;
+    Connection *connection = find_idle(all, &idle_us);
+    if (connection == NULL || idle_us < all->idle_ms * 1000ll)
+        return FALSE;
+    g_autoptr(GError) error = g_error_new(
+        DOMGRP_ERROR, DOMGRP_ERROR_LINK,
+        "it has done nothing for %.3g seconds, and another one needs its place", idle_us / 1e6);
+    connection_end(connection, error);
+    return TRUE;
+}
+
 static gboolean on_accept(gint listening, GIOCondition condition, gpointer data)
 {
     Connections *all = data;
+    if (!make_room(all))
+        return accept_later(all, TRUE);
     int fd = accept4(listening, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
     if (fd >= 0) {
         connection_accept(all, fd);
     } else if (errno != EAGAIN && errno != EINTR && errno != ECONNABORTED) {
         service_log(SERVICE_WARNING, "a connection for a migration was not accepted: %s",
                     g_strerror(errno));
-        source_clear(&all->accept);
-        all->accept = source_begin(g_timeout_source_new(ACCEPT_RETRY_MS), on_accept_retry, all);
-        return G_SOURCE_REMOVE;
+        return accept_later(all, FALSE);
     }
-    if (all->incoming < all->incoming_max)
-        return G_SOURCE_CONTINUE;
-    source_clear(&all->accept);
-    return G_SOURCE_REMOVE;
+    return G_SOURCE_CONTINUE;
 }
 
 static void accept_begin(Connections *all)
 {
-    if (all->accept != NULL || all->incoming >= all->incoming_max)
-        return;
+    all->full = FALSE;
     all->accept = source_begin(g_unix_fd_source_new(g_socket_get_fd(all->socket), G_IO_IN),
                                G_SOURCE_FUNC(on_accept), all);
+}
+
+static void accept_freed(Connections *all)
+{
+    if (!all->full)
+        return;
+    source_clear(&all->accept);
+    accept_begin(all);
 }
 
 /* -- connections of ours -- */
@@ -388,6 +437,7 @@ Links *connections_new(const ConnectionsOptions *options, GError **error)
     all->path = g_strdup(options->path);
     all->incoming_max = options->connections == 0 ? CONNECTIONS_MAX : options->connections;
     all->timeout_ms = options->timeout_ms == 0 ? CONNECTIONS_TIMEOUT_MS : options->timeout_ms;
+    all->idle_ms = options->idle_ms == 0 ? CONNECTIONS_IDLE_MS : options->idle_ms;
     all->table = g_hash_table_new_full(NULL, NULL, NULL, connection_free);
     return &all->links;
 }

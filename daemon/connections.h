@@ -5,9 +5,11 @@
  * to a socket where only root may connect, through "domgrp receive". Whoever
  * does can give this host domains.
  *
- * What others can take is bounded: how many they are (more wait in the kernel's
- * queue), and how long each may be there without having said what it is about.
- * A link holds one message at most, 16 MiB of definition.
+ * What others can take is bounded: how many they are, and how long each may be
+ * there without having said what it is about. When all places are taken, the one
+ * that has done nothing for the longest time makes room; as long as all do
+ * something, more wait in the kernel's queue. A link holds one message at most,
+ * 16 MiB of definition.
  *
  * Main thread only.
  */
@@ -21,12 +23,14 @@ G_BEGIN_DECLS
 #define CONNECTIONS_SOCKET "migrate.sock" /* beside the API's */
 #define CONNECTIONS_MAX 16u               /* of other hosts */
 #define CONNECTIONS_TIMEOUT_MS 30000u     /* for the first message of each */
+#define CONNECTIONS_IDLE_MS 10000u        /* in which each may do nothing, however many come */
 #define CONNECTIONS_PEER_MAX 1024u        /* bytes of a peer's name, and of a command */
 
 typedef struct {
     const char *path;  /* of the socket for other hosts; its folder is made if missing */
     guint connections; /* 0: CONNECTIONS_MAX */
     guint timeout_ms;  /* 0: CONNECTIONS_TIMEOUT_MS */
+    guint idle_ms;     /* 0: CONNECTIONS_IDLE_MS */
 } ConnectionsOptions;
 
 /* Listens, and takes connections from when they are watched. NULL with VALUE or FILE. */

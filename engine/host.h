@@ -329,9 +329,11 @@ typedef struct {
     /*
      * The same with the image that comes in on the pipe @fd, which the host owns: done as soon as
      * that has said what its @n_members members are. Their memory comes in turns: image_restore()
-     * must be called for all of them at once.
+     * must be called for all of them at once. It fails as soon as more has come than members with
+     * @memory_kib together can be.
      */
-    void (*image_receive)(Host *host, int fd, guint n_members, HostImageOpened done, gpointer data);
+    void (*image_receive)(Host *host, int fd, guint n_members, guint64 memory_kib,
+                          HostImageOpened done, gpointer data);
     /*
      * Builds the member @member_uuid of the image, paused, as domain_create() builds one: with the
      * configuration @json and @record. Done when all of its memory was read and found as it was

@@ -114,6 +114,22 @@ static gboolean is_ours(const Migration *migration, gconstpointer uuid)
 
 /* -- an offer -- */
 
+/* Groups that come in and are not complete. */
+static guint count_receives(const Engine *engine)
+{
+    GHashTableIter iter;
+    gpointer value;
+    guint n = 0;
+    g_hash_table_iter_init(&iter, engine->groups);
+    while (g_hash_table_iter_next(&iter, NULL, &value)) {
+        const Migration *migration = ((Group *)value)->migration;
+        n += migration != NULL && !migration_is_source(migration) &&
+             (migration_state(migration) == MIGRATION_D_NONE ||
+              migration_state(migration) == MIGRATION_D_RECEIVING);
+    }
+    return n;
+}
+
 static gboolean check_offer(Engine *engine, const MigrationOffer *offer, GError **error)
 {
     if (offer->image_version > engine->facts.image_version) {
@@ -128,6 +144,12 @@ static gboolean check_offer(Engine *engine, const MigrationOffer *offer, GError 
                     "the hypervisor here knows no groups, and %s would not be held together: boot "
                     "the one with groups, or say --without-groups",
                     offer->group_name);
+        return FALSE;
+    }
+    if (count_receives(engine) >= ENGINE_MAX_RECEIVES) {
+        g_set_error(error, DOMGRP_ERROR, DOMGRP_ERROR_GROUP_LIMIT,
+                    "%d groups are coming to this host already: send %s when one of them is there",
+                    ENGINE_MAX_RECEIVES, offer->group_name);
         return FALSE;
     }
     return engine_check_new(engine, offer->group_name, offer->group_uuid, offer->n_members, error);

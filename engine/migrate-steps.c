@@ -207,7 +207,11 @@ StepResult migrate_open(Work *work, GError **error)
         g_propagate_error(error, migration_why(migration));
         return STEP_FAILED;
     }
-    host->ops->image_receive(host, migration->data, work->group->members->len, opened, work);
+    guint64 memory_kib = 0; /* it was checked that there is so much */
+    for (guint i = 0; i < work->operation->members->len; i++)
+        memory_kib += node_of(work->operation, i)->config->memory_kib;
+    host->ops->image_receive(host, migration->data, work->group->members->len, memory_kib, opened,
+                             work);
     migration->data = -1;
     return STEP_CALL;
 }

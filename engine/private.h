@@ -38,6 +38,7 @@
 #define ENGINE_TIMEOUT_S 300
 #define ENGINE_UNDO_TIMEOUT_S 60 /* for a ready member to shut down when its start is undone */
 #define ENGINE_MAX_QUEUED 16     /* operations that wait for others on one group */
+#define ENGINE_MAX_RECEIVES 8    /* groups that come from other hosts at a time */
 #define ENGINE_RESTART_US                                                                          \
     (10 * G_USEC_PER_SEC) /* a member restarts by itself at most this often                        \
                            */

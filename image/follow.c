@@ -27,6 +27,7 @@ struct Follower {
     gpointer data;
     GCancellable *cancellable;
     GPtrArray *members; /* of Member */
+    guint64 given;      /* bytes of all streams */
 };
 
 static void member_free(gpointer data)
@@ -40,8 +41,11 @@ static void member_free(gpointer data)
 static gboolean give(gpointer data, const void *bytes, gsize length, GError **error)
 {
     Member *member = data;
-    const Follower *follower = member->follower;
+    Follower *follower = member->follower;
 
+    follower->given += length;
+    if (!input_allows(&follower->reader->input, follower->given, error))
+        return FALSE;
     return follower->follow->bytes == NULL ||
            follower->follow->bytes(follower->data, member->number, bytes, length, error);
 }
@@ -201,7 +205,7 @@ ImageReader *image_reader_follow(int fd, const char *spool, const ImageFollow *f
     Follower follower = {
         .reader = reader, .follow = follow, .data = data, .cancellable = cancellable};
 
-    if (!input_follow(&reader->input, fd, spool, error))
+    if (!input_follow(&reader->input, fd, spool, follow->limit, error))
         return NULL;
     domgrp_uuid_text(reader->input.front.uuid, reader->info->uuid);
     cache_init(&reader->cache, &reader->input);

@@ -161,6 +161,12 @@ typedef struct {
     gboolean (*bytes)(gpointer data, guint member, const void *bytes, gsize length, GError **error);
     /* Its stream was whole, and its sum is right. */
     gboolean (*ended)(gpointer data, guint member, GError **error);
+    /*
+     * Bytes that the image may have, and that its members' streams may have together; more is
+     * IMAGE. It bounds what a reader takes of disk, of memory (a two-hundredth of it at most) and
+     * of time. 0: any.
+     */
+    guint64 limit;
 } ImageFollow;
 /*
  * Reads the image that comes in on @fd, a pipe or a file from where it stands, to the end of @fd,

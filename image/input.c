@@ -17,6 +17,8 @@
 #define SPOOL_ROOM (256ull << 20)
 #define SPOOL_SHARE 20
 #define SPOOL_STEP (16ull << 20)
+/* Blocks of an image with a limit, each at least so many bytes of it: they are kept in memory. */
+#define LIMITED_BLOCK 32768u
 
 #define damage(error, ...) g_set_error(error, DOMGRP_ERROR, DOMGRP_ERROR_IMAGE, __VA_ARGS__)
 
@@ -121,11 +123,21 @@ static gboolean leaves_room(int spool, GError **error)
     return FALSE;
 }
 
+gboolean input_allows(const Input *input, guint64 bytes, GError **error)
+{
+    if (input->limit == 0 || bytes <= input->limit)
+        return TRUE;
+    damage(error, "the image has more than the %" G_GUINT64_FORMAT " MiB that it can have",
+           input->limit >> 20);
+    return FALSE;
+}
+
 static gboolean spool_write(Input *input, const guint8 *bytes, gsize length, GError **error)
 {
     guint64 before = input->size;
     input->size += length;
-    if (before / SPOOL_STEP != input->size / SPOOL_STEP && !leaves_room(input->spool, error))
+    if (!input_allows(input, input->size, error) ||
+        (before / SPOOL_STEP != input->size / SPOOL_STEP && !leaves_room(input->spool, error)))
         return FALSE;
     while (length > 0) {
         gssize n = write(input->spool, bytes, length);
@@ -489,11 +501,12 @@ gboolean input_open(Input *input, int fd, gboolean damaged, const char *spool, G
 
 /* -- an image that is still being made -- */
 
-gboolean input_follow(Input *input, int fd, const char *spool, GError **error)
+gboolean input_follow(Input *input, int fd, const char *spool, guint64 limit, GError **error)
 {
     guint8 bytes[FORMAT_BLOCKS];
 
     input_init(input);
+    input->limit = limit;
     input->spool = input->fd = open_spool(spool, error);
     return input->spool >= 0 && copy_bytes(input, fd, bytes, sizeof bytes, error) &&
            open_front(input, FALSE, error);
@@ -547,6 +560,8 @@ static gboolean take_block(Input *input, const BlockHeader *header, guint64 offs
     }
     if (input->ending || header->seq != input->blocks->len || header->seq >= FORMAT_BLOCKS_MAX)
         return block_damage(&block, "does not belong there", error);
+    if (!input_allows(input, (input->blocks->len + 1ull) * LIMITED_BLOCK, error))
+        return FALSE;
     g_array_append_val(input->blocks, block);
     return TRUE;
 }

@@ -19,6 +19,7 @@ typedef struct {
     int fd;
     int spool; /* the copy, or -1 */
     guint64 size;
+    guint64 limit; /* of that; 0: any */
     ImageFront front;
     MarkState mark;
     guint64 seed;
@@ -47,8 +48,12 @@ void input_clear(Input *input);
 /*
  * The same for an image that is still being made and comes in on @fd: input_next() copies a block
  * after the other. After the last one, with *@ret_more FALSE, index and end were found to fit them.
+ * More than @limit bytes (0: any), or blocks much smaller than a writer makes them of so many, are
+ * IMAGE.
  */
-gboolean input_follow(Input *input, int fd, const char *spool, GError **error);
+gboolean input_follow(Input *input, int fd, const char *spool, guint64 limit, GError **error);
+/* Where there is a limit and @bytes are more: FALSE with IMAGE. */
+gboolean input_allows(const Input *input, guint64 bytes, GError **error);
 gboolean input_next(Input *input, int fd, gboolean *ret_more, GError **error);
 /* The payload of @block, unpacked. */
 gboolean input_read(Input *input, Block *block, Buffer *payload, GError **error);

@@ -653,6 +653,11 @@ void link_take_data(Link *link, int fd)
         port_close(link, &link->sink);
 }
 
+gint64 link_idle_us(const Link *link)
+{
+    return is_listening(link) ? g_get_monotonic_time() - link->moved_us : 0;
+}
+
 void link_bytes(const Link *link, guint64 *ret_sent, guint64 *ret_received)
 {
     *ret_sent = link->sent;

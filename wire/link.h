@@ -21,7 +21,7 @@ G_BEGIN_DECLS
 
 #define LINK_ALIVE_MS 5000u    /* after which a side that has said nothing says that it lives */
 #define LINK_SILENCE_MS 30000u /* after which a link is lost; at least three times that */
-#define LINK_IDLE_MS 600000u   /* after which a source that only says that it lives is lost */
+#define LINK_IDLE_MS 180000u   /* after which a source that only says that it lives is lost */
 #define LINK_WORDS_MS 2000u    /* for a command to end when the connection has */
 #define LINK_BURST_MS 100u     /* of data under a limit that came late, and may be made up for */
 #define LINK_QUEUE_MAX 64u     /* messages that the peer has not taken */
@@ -89,6 +89,12 @@ void link_limit_data(Link *link, guint64 rate);
  * are the peer's fault; those that nobody reads any more are dropped. Once.
  */
 void link_take_data(Link *link, int fd);
+
+/*
+ * Microseconds in which the peer has done no more than to say that it lives; 0 while nothing is
+ * read, since who takes its data is slower.
+ */
+gint64 link_idle_us(const Link *link);
 
 /* Bytes that went over the connection so far. */
 void link_bytes(const Link *link, guint64 *ret_sent, guint64 *ret_received);

@@ -342,7 +342,8 @@ gboolean sim_config_map(Host *host, const char *json, const HostConfigMap *map,
 
 /* Gives all of @file to the pipe @fd, which is left open. */
 gboolean sim_stream_write(const SimFile *file, int fd, GError **error);
-void sim_image_receive(Host *host, int fd, guint n_members, HostImageOpened done, gpointer data);
+void sim_image_receive(Host *host, int fd, guint n_members, guint64 memory_kib,
+                       HostImageOpened done, gpointer data);
 /* Reads what is in the pipe @fd to @into; FALSE at its end. */
 gboolean sim_pipe_read(int fd, GString *into);
 /* Gives @size bytes to the pipe @fd, which has room for them. FALSE: nobody reads it. */

@@ -138,7 +138,9 @@ static gboolean effect_receive(Sim *sim, SimCall *call, GError **error)
     return TRUE;
 }
 
-void sim_image_receive(Host *host, int fd, guint n_members, HostImageOpened done, gpointer data)
+/* The stream has no memory in it: it is never larger than @memory_kib allows. */
+void sim_image_receive(Host *host, int fd, guint n_members, guint64 memory_kib,
+                       HostImageOpened done, gpointer data)
 {
     SimCall *call = sim_call_new(host, "image_receive", SIM_CALL_US, effect_receive,
                                  sim_image_answer, (SimCallback)done, data);

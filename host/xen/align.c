@@ -18,7 +18,7 @@
 
 const AlignLimits align_limits = {
     .few = 50, /* libxc's own idea of few */
-    .rounds = 10,
+    .rounds = ALIGN_ROUNDS,
     .come_ms = 120 * 1000,
     .converge_ms = 60 * 1000,
 };

@@ -19,6 +19,8 @@ G_BEGIN_DECLS
 typedef struct AlignServer AlignServer;
 typedef struct Align Align;
 
+#define ALIGN_ROUNDS 10u /* of each member, usually, before it is suspended */
+
 /* When enough is enough. */
 typedef struct {
     guint64 few;       /* so few dirty pages are worth no round */

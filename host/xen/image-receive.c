@@ -22,6 +22,15 @@
 /* What members are, all together, in bytes: that of a reader, and xl's headers. */
 #define HEADS_MAX (4 * IMAGE_MAX_TEXT + IMAGE_MAX_MEMBERS * 64)
 
+/*
+ * What may come, of members with so much memory (docs/migration.md): all of it so many times, and
+ * what else there is of each. A source sends all of it once, what has changed in each round, and
+ * the rest when it stands still.
+ */
+#define TIMES_MAX 12u
+#define OTHER_MAX (32ull << 20) /* bytes */
+G_STATIC_ASSERT(TIMES_MAX >= ALIGN_ROUNDS + 2);
+
 /* Where a member's stream goes. */
 typedef struct {
     GByteArray *head; /* of its stream, until it is known what the member is; then NULL */
@@ -36,6 +45,7 @@ struct Inflow {
     int fd; /* of the other host, until the relay has it; or -1 */
     int in; /* what comes out of the relay */
     guint n;
+    guint64 limit; /* bytes that may come */
     Inlet *inlets; /* by number */
     gsize heads;   /* bytes of heads */
     guint n_known; /* members of which it is known what they are */
@@ -252,8 +262,8 @@ static void inflow_end(Inflow *inflow, GError *error)
 
 static gpointer inflow_run(gpointer data)
 {
-    static const ImageFollow follow = {on_member, on_bytes, on_ended};
     Inflow *inflow = data;
+    const ImageFollow follow = {on_member, on_bytes, on_ended, inflow->limit};
     HostImage *image = inflow->image;
     GError *error = NULL;
 
@@ -267,11 +277,22 @@ static gpointer inflow_run(gpointer data)
 
 /* -- its life -- */
 
-static Inflow *inflow_new(HostImage *image, int fd, guint n)
+static guint64 limit_of(guint n, guint64 memory_kib)
+{
+    guint64 limit;
+
+    return g_uint64_checked_mul(&limit, memory_kib, TIMES_MAX * 1024) &&
+                   g_uint64_checked_add(&limit, limit, n * OTHER_MAX)
+               ? limit
+               : G_MAXUINT64;
+}
+
+static Inflow *inflow_new(HostImage *image, int fd, guint n, guint64 memory_kib)
 {
     Inflow *inflow = g_new0(Inflow, 1);
 
     *inflow = (Inflow){.image = image, .fd = fd, .in = -1, .n = n, .cancelled.fd = -1};
+    inflow->limit = limit_of(n, memory_kib);
     inflow->inlets = g_new0(Inlet, n);
     for (guint i = 0; i < n; i++)
         inflow->inlets[i] = (Inlet){.head = g_byte_array_new(), .fd = -1};
@@ -380,14 +401,15 @@ static void receive_report(Job *job)
     receiving->done(receiving->data, image, job->info, NULL);
 }
 
-void image_receive(Host *base, int fd, guint n_members, HostImageOpened done, gpointer data)
+void image_receive(Host *base, int fd, guint n_members, guint64 memory_kib, HostImageOpened done,
+                   gpointer data)
 {
     HostImage *image = image_new(host_xen(base));
     Receiving *receiving = g_new(Receiving, 1);
     Job *job = image_job(image, receive_run, receive_report, receiving);
 
     *receiving = (Receiving){done, data};
-    image->inflow = inflow_new(image, fd, n_members);
+    image->inflow = inflow_new(image, fd, n_members, memory_kib);
     job->without_xl = FALSE;
     job->data_free = g_free;
     job->pool = image->host->saves;

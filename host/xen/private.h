@@ -431,7 +431,8 @@ gboolean image_info_fill(Job *job, const ImageInfo *from, GError **error);
 gboolean image_member_find(const ImageInfo *info, const char *uuid, guint *ret_member,
                            GError **error);
 
-void image_receive(Host *host, int fd, guint n_members, HostImageOpened done, gpointer data);
+void image_receive(Host *host, int fd, guint n_members, guint64 memory_kib, HostImageOpened done,
+                   gpointer data);
 /* In a job: image_restore() of an image that comes in. */
 gboolean inflow_restore(Job *job, GError **error);
 /* Whoever waits for something of it finds that it was cancelled. */

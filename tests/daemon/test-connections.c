@@ -60,15 +60,21 @@ static void on_ended(gpointer data, guint connection, const GError *error)
 
 static const LinksEvents events = {on_connected, on_said, on_ended};
 
-static void set_up(Fixture *f, guint connections, guint timeout_ms)
+static void set_up_with(Fixture *f, guint connections, guint timeout_ms, guint idle_ms)
 {
     g_autoptr(GError) error = NULL;
     f->folder = g_dir_make_tmp("domgrp-connections-XXXXXX", NULL);
     f->path = g_build_filename(f->folder, CONNECTIONS_SOCKET, NULL);
     f->log = g_string_new(NULL);
-    f->links = connections_new(&(ConnectionsOptions){f->path, connections, timeout_ms}, &error);
+    f->links =
+        connections_new(&(ConnectionsOptions){f->path, connections, timeout_ms, idle_ms}, &error);
     g_assert_no_error(error);
     f->links->ops->watch(f->links, &events, f);
+}
+
+static void set_up(Fixture *f, guint connections, guint timeout_ms)
+{
+    set_up_with(f, connections, timeout_ms, 0);
 }
 
 static void tear_down(Fixture *f)
@@ -246,6 +252,34 @@ static void test_many(void)
     tear_down(&f);
 }
 
+/* One more than there may be takes the place of the one that has done nothing for the longest. */
+static void test_crowded(void)
+{
+    Fixture f = {0};
+    char bytes[WIRE_GREETING_SIZE];
+    set_up_with(&f, 2, 0, 1);
+    int idle = come(&f);
+    UNTIL(is_greeted(idle));
+    int speaks = come(&f);
+    greet(speaks);
+    UNTIL(f.last != 0);
+    int next = come(&f);
+    UNTIL(is_greeted(next));
+    g_assert_cmpint(read(idle, bytes, sizeof(bytes)), ==, sizeof(bytes));
+    g_assert_cmpint(recv(idle, bytes, 1, MSG_DONTWAIT), ==, 0);
+    g_assert_cmpstr(f.log->str, ==, "theirs "); /* it goes on */
+    int last = come(&f);
+    UNTIL(is_greeted(last));
+    g_assert_cmpstr(f.log->str, ==, "theirs ended ");
+    g_assert_error(f.error, DOMGRP_ERROR, DOMGRP_ERROR_LINK);
+    g_assert_nonnull(strstr(f.error->message, "another one needs its place"));
+    close(idle);
+    close(speaks);
+    close(next);
+    close(last);
+    tear_down(&f);
+}
+
 /* -- ours -- */
 
 static void connect_fails(const char *command, const char *part)
@@ -331,6 +365,7 @@ int main(int argc, char **argv)
     g_test_add_func("/connections/eof", test_eof);
     g_test_add_func("/connections/silent", test_silent);
     g_test_add_func("/connections/many", test_many);
+    g_test_add_func("/connections/crowded", test_crowded);
     g_test_add_func("/connections/connect-fails", test_connect_fails);
     g_test_add_func("/connections/say-fails", test_say_fails);
     g_test_add_func("/connections/argv", test_argv);

@@ -401,8 +401,9 @@ typedef struct {
     MigrationSaid offer; /* that it had */
     MigrationMember members[2];
     char *definition;
-    char *reason; /* of GONE; NULL: it was not said */
-    guint ended;  /* the connection that has ended last */
+    char *reason;  /* of GONE; NULL: it was not said */
+    guint limited; /* GONEs since too many come */
+    guint ended;   /* the connection that has ended last */
 } Spy;
 
 static void spy_hears(gpointer data, guint connection, const MigrationSaid *what)
@@ -421,6 +422,7 @@ static void spy_hears(gpointer data, guint connection, const MigrationSaid *what
         return;
     g_free(spy->reason);
     spy->reason = g_strdup(what->reason);
+    spy->limited += strstr(what->reason, "8 groups are coming to this host already") != NULL;
 }
 
 static void spy_is_left(gpointer data, guint connection, const GError *error)
@@ -501,6 +503,31 @@ static void test_grown(void)
     assert_list(pair, " / ");
     spy->members[1].memory_kib = 1ull << 40;
     assert_refused(pair, spy, &spy->offer, "of shop needs 1073741824 MiB");
+    spy_free(spy);
+    pair_free(pair);
+}
+
+/* One more than may come at a time. */
+static void test_many(void)
+{
+    Pair *pair = begin();
+    Spy *spy = spy_new(pair, &dry);
+    guint connections[9];
+    pair_rest(pair);
+    for (guint i = 0; i < G_N_ELEMENTS(connections); i++)
+        connections[i] = spy->links->ops->connect(spy->links, "h1", NULL);
+    pair_run_for(pair, G_USEC_PER_SEC / 10);
+    for (guint i = 0; i < G_N_ELEMENTS(connections); i++) {
+        MigrationSaid offer = spy->offer;
+        offer.transaction[1] = offer.offer.group_uuid[1] = '0' + i;
+        offer.transaction[2] = offer.offer.group_uuid[2] =
+            spy->offer.transaction[2] == 'f' ? 'e' : 'f';
+        g_snprintf(offer.offer.group_name, sizeof offer.offer.group_name, "post%u", i);
+        spy->links->ops->say(spy->links, connections[i], &offer);
+    }
+    pair_rest(pair);
+    g_assert_cmpuint(spy->limited, ==, 1);
+    assert_list(pair, HERE);
     spy_free(spy);
     pair_free(pair);
 }
@@ -737,6 +764,7 @@ int main(int argc, char **argv)
     g_test_add_func("/migrate/unwritten", test_unwritten);
     g_test_add_func("/migrate/hostile-offers", test_hostile_offers);
     g_test_add_func("/migrate/grown", test_grown);
+    g_test_add_func("/migrate/many", test_many);
     g_test_add_func("/migrate/doubt", test_doubt);
     g_test_add_func("/migrate/settle", test_settle);
     g_test_add_func("/migrate/no-groups", test_no_groups);

@@ -580,7 +580,7 @@ static HostConfig *move(guint32 *ret_domid, guint32 *ret_there)
     HostConfig *config = create_running(ret_domid);
     open_data(&write_end, &read_end);
     Host *host = sides[DESTINATION].host;
-    host->ops->image_receive(host, read_end, 1, on_image, &received);
+    host->ops->image_receive(host, read_end, 1, 0, on_image, &received);
     HostImage *image = create_image(config, write_end);
     save(image, *ret_domid, config);
     g_assert_false(received.done);
@@ -665,7 +665,7 @@ static void test_move_cut(void)
     setup();
     Host *host = sides[DESTINATION].host;
     g_autoptr(HostConfig) config = create_running(&domid);
-    host->ops->image_receive(host, pipe_read_end(&write_end), 1, on_image, &received);
+    host->ops->image_receive(host, pipe_read_end(&write_end), 1, 0, on_image, &received);
     HostImage *image = create_image(config, write_end);
     save(image, domid, config);
     g_assert_false(received.done);

@@ -25,6 +25,7 @@
 static gboolean live, fast, keep, piped;
 static char *snapshot, *frozen, *lost;
 static int cancel_ms, n_members = 2;
+static gint64 memory_kib = 1 << 20;
 static gint64 stall_at = G_MAXINT64, hang_up_at = G_MAXINT64;
 
 static const GOptionEntry entries[] = {
@@ -37,6 +38,7 @@ static const GOptionEntry entries[] = {
     {"cancel", 0, 0, G_OPTION_ARG_INT, &cancel_ms, "Break it off after that time", "MS"},
     {"pipe", 0, 0, G_OPTION_ARG_NONE, &piped, "Save into a pipe", NULL},
     {"members", 0, 0, G_OPTION_ARG_INT, &n_members, "That many are received (2)", "N"},
+    {"memory", 0, 0, G_OPTION_ARG_INT64, &memory_kib, "So much they have (1 GiB)", "KIB"},
     {"stall", 0, 0, G_OPTION_ARG_INT64, &stall_at, "The other host stops after that", "BYTES"},
     {"hangup", 0, 0, G_OPTION_ARG_INT64, &hang_up_at, "The other host ends after that", "BYTES"},
     {NULL},
@@ -435,7 +437,7 @@ static gboolean receive(const char *path)
     Other other;
     int fd = other_begin(&other, path, FALSE);
 
-    host->ops->image_receive(host, fd, (guint)n_members, on_opened, &calls);
+    host->ops->image_receive(host, fd, (guint)n_members, (guint64)memory_kib, on_opened, &calls);
     gboolean good = settle(&calls, "receive");
     if (calls.image != NULL) {
         host->ops->image_progress(host, calls.image, &progress);

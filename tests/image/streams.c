@@ -393,7 +393,8 @@ static gboolean followed_end(gpointer data, guint member, GError **error)
 
 void check_follow(int fd, Stream **streams, guint n)
 {
-    static const ImageFollow follow = {followed_member, followed_bytes, followed_end};
+    static const ImageFollow follow = {
+        .member = followed_member, .bytes = followed_bytes, .ended = followed_end};
     g_autoptr(GPtrArray) all = g_ptr_array_new_with_free_func((GDestroyNotify)g_byte_array_unref);
     Followed followed = {.streams = all};
     g_autoptr(GError) error = NULL;

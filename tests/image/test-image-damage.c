@@ -99,7 +99,7 @@ static gboolean given_end(gpointer data, guint member, GError **error)
 /* The same of one that is read as it comes in. */
 static void check_detected_coming(int fd, const Sample *sample)
 {
-    static const ImageFollow follow = {NULL, given_bytes, given_end};
+    static const ImageFollow follow = {.bytes = given_bytes, .ended = given_end};
     Given given = {.sample = sample};
     g_autoptr(GError) error = NULL;
 
@@ -308,6 +308,7 @@ static void test_one_broken(void)
 typedef enum {
     FORGE_NOTHING,
     FORGE_OPTIONAL, /* a part that nobody knows and nobody needs */
+    FORGE_MANY,     /* a hundred of them */
     FORGE_UNKNOWN,  /* one that is needed */
     FORGE_PAGE,
     FORGE_CHAIN,
@@ -347,7 +348,9 @@ static void forge_extra(Forge *forge, Forgery forgery)
                           .raw = 4,
                           .stored = 4};
 
-    if (forgery == FORGE_OPTIONAL || forgery == FORGE_UNKNOWN)
+    guint n = forgery == FORGE_MANY ? 100 : forgery == FORGE_OPTIONAL || forgery == FORGE_UNKNOWN;
+
+    for (guint i = 0; i < n; i++)
         forge_block(forge, &header, (const guint8 *)"what");
 }
 
@@ -406,7 +409,7 @@ static GByteArray *forge_image(const Sample *sample, Forgery forgery)
 
 static void check_forged_coming(int fd, int code)
 {
-    static const ImageFollow follow = {NULL, NULL, NULL};
+    static const ImageFollow follow = {.limit = 0};
     g_autoptr(GError) error = NULL;
 
     g_assert_cmpint(lseek(fd, 0, SEEK_SET), ==, 0);
@@ -453,6 +456,25 @@ static void test_forged(void)
     check_forged(&sample, FORGE_PAGES, FALSE, DOMGRP_ERROR_IMAGE);
     check_forged(&sample, FORGE_MEMBERS, FALSE, DOMGRP_ERROR_IMAGE);
     check_forged(&sample, FORGE_LATE, FALSE, DOMGRP_ERROR_IMAGE);
+    sample_clear(&sample);
+}
+
+/* Blocks are kept in memory: one with a limit has no more of them than a writer makes. */
+static void test_blocks_limit(void)
+{
+    const ImageFollow follow = {.limit = 100 * 32768};
+    Sample sample;
+    g_autoptr(GError) error = NULL;
+
+    sample_init(&sample, 12, SEED_SMALL);
+    g_autoptr(GByteArray) image = forge_image(&sample, FORGE_MANY);
+    g_assert_cmpuint(image->len, <, follow.limit / 2);
+    int fd = memory_file(image->data, image->len);
+    check_forged_coming(fd, 0);
+    g_assert_cmpint(lseek(fd, 0, SEEK_SET), ==, 0);
+    g_assert_null(image_reader_follow(fd, NULL, &follow, NULL, NULL, &error));
+    g_assert_error(error, DOMGRP_ERROR, DOMGRP_ERROR_IMAGE);
+    close(fd);
     sample_clear(&sample);
 }
 
@@ -663,6 +685,7 @@ int main(int argc, char **argv)
     g_test_add_func("/image/damage/salvage", test_salvage);
     g_test_add_func("/image/damage/one-broken", test_one_broken);
     g_test_add_func("/image/damage/forged", test_forged);
+    g_test_add_func("/image/damage/blocks-limit", test_blocks_limit);
     g_test_add_func("/image/damage/newer", test_newer);
     g_test_add_func("/image/write/every-write", test_every_write);
     g_test_add_func("/image/write/broken-pipe", test_broken_pipe);

@@ -570,7 +570,7 @@ static gboolean growing_end(gpointer data, guint member, GError **error)
 
 static gpointer follow_growing(gpointer data)
 {
-    static const ImageFollow follow = {NULL, growing_bytes, growing_end};
+    static const ImageFollow follow = {.bytes = growing_bytes, .ended = growing_end};
     Growing *growing = data;
     g_autoptr(GError) error = NULL;
     g_autoptr(ImageReader) reader =
@@ -773,7 +773,7 @@ static gboolean note_front(gpointer data, guint member, const void *bytes, gsize
 /* What all members are has come before anything of their memory is written. */
 static void test_follow_fronts(void)
 {
-    static const ImageFollow follow = {note_uuid, note_front, NULL};
+    static const ImageFollow follow = {.member = note_uuid, .bytes = note_front};
     ImageSpec spec = {.uuid = "3f1c9c5e-8f5b-4d5c-9d55-0d3f0a6f1c2f",
                       .group_name = "shop",
                       .text = "",
@@ -814,8 +814,8 @@ static gboolean cancel_bytes(gpointer data, guint member, const void *bytes, gsi
 /* Whoever takes the streams may stop it, and so may somebody else. */
 static void test_follow_stopped(void)
 {
-    static const ImageFollow refusing = {NULL, refuse_bytes, NULL};
-    static const ImageFollow cancelling = {NULL, cancel_bytes, NULL};
+    static const ImageFollow refusing = {.bytes = refuse_bytes};
+    static const ImageFollow cancelling = {.bytes = cancel_bytes};
     g_autoptr(GCancellable) cancellable = g_cancellable_new();
     g_autoptr(Stream) stream = stream_of(1, 10);
     g_autoptr(GError) error = NULL;
@@ -828,6 +828,44 @@ static void test_follow_stopped(void)
     lseek(fd, 0, SEEK_SET);
     g_assert_null(image_reader_follow(fd, NULL, &cancelling, cancellable, cancellable, &error));
     g_assert_error(error, DOMGRP_ERROR, DOMGRP_ERROR_CANCELLED);
+    close(fd);
+}
+
+/* Follows the image on @fd with @limit: whether that goes well, or ends with what is limited. */
+static gboolean follow_limited(int fd, guint64 limit)
+{
+    const ImageFollow follow = {.limit = limit};
+    g_autoptr(GError) error = NULL;
+
+    lseek(fd, 0, SEEK_SET);
+    g_autoptr(ImageReader) reader = image_reader_follow(fd, NULL, &follow, NULL, NULL, &error);
+    if (reader != NULL)
+        return TRUE;
+    g_assert_error(error, DOMGRP_ERROR, DOMGRP_ERROR_IMAGE);
+    g_assert_nonnull(strstr(error->message, "has more than the"));
+    return FALSE;
+}
+
+/* An image that is larger than it may be; one that is small, and its streams are not. */
+static void test_follow_limit(void)
+{
+    const guint32 zeros[1000] = {0};
+    g_autoptr(Stream) noise = stream_of(1, 1000), empty = g_byte_array_new();
+
+    int fd = pack_streams(&noise, 1, &(PackHow){0});
+    off_t size = lseek(fd, 0, SEEK_END);
+    g_assert_cmpint(size, >, 1000 * STREAM_PAGE / 2);
+    g_assert_false(follow_limited(fd, (guint64)MIN(size, noise->len) - 1));
+    g_assert_true(follow_limited(fd, (guint64)MAX(size, noise->len)));
+    close(fd);
+
+    stream_libxc(empty, 3);
+    stream_pages(empty, 0, zeros, G_N_ELEMENTS(zeros));
+    stream_record(empty, XC_END, 0);
+    fd = pack_streams(&empty, 1, &(PackHow){0});
+    g_assert_cmpint(lseek(fd, 0, SEEK_END), <, empty->len / 100);
+    g_assert_false(follow_limited(fd, empty->len - 1));
+    g_assert_true(follow_limited(fd, empty->len));
     close(fd);
 }
 
@@ -983,6 +1021,7 @@ int main(int argc, char **argv)
     g_test_add_func("/image/follow/early", test_follow_early);
     g_test_add_func("/image/follow/fronts", test_follow_fronts);
     g_test_add_func("/image/follow/stopped", test_follow_stopped);
+    g_test_add_func("/image/follow/limit", test_follow_limit);
     g_test_add_func("/image/adaptive", test_adaptive);
     g_test_add_func("/image/file/side-by-side", test_side_by_side);
     g_test_add_func("/image/file/mark", test_mark);

@@ -68,6 +68,7 @@ step "what comes in too short, from somebody who is silent, or otherwise than an
 refuse 'failed: IMAGE_INVALID' lab-image receive --hangup 3000000 "$PWD/plain.img"
 refuse 'failed: IMAGE_INVALID: .* more members' lab-image receive --members 1 "$PWD/plain.img"
 refuse 'failed: IMAGE_INVALID: .* before it says' lab-image receive --members 3 "$PWD/plain.img"
+refuse 'failed: IMAGE_INVALID: .* has more than the' lab-image receive --memory 0 "$PWD/plain.img"
 refuse 'failed: CANCELLED' lab-image receive --stall 3000000 --cancel 3000 "$PWD/plain.img"
 gone a && gone b || fail "somebody is there"
 
