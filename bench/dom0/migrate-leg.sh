@@ -41,10 +41,10 @@ stills_domgrp() {
 stills_xl() {
     local name still=0
     for name; do
-        still=$((still + $(said "Target reports successful startup" "$name") - $(said "Domain now suspended" "$name")))
+        still=$((still + $(said "Target reports successful startup" "$name") - $(said "guest has suspended" "$name")))
     done
     echo "still_xl $still"
-    echo "split_xl $(($(said "Domain now suspended" "${!#}") - $(said "Domain now suspended" "$1")))"
+    echo "split_xl $(($(said "guest has suspended" "${!#}") - $(said "guest has suspended" "$1")))"
 }
 
 bytes=$(sent)
