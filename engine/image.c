@@ -9,7 +9,7 @@
 
 #include <string.h>
 
-#define LOOK_FIRST_US (G_USEC_PER_SEC / 2) /* between looks at an image's progress */
+#define LOOK_FIRST_US G_USEC_PER_SEC       /* between looks at an image's progress */
 #define LOOK_MOST_US (64 * G_USEC_PER_SEC) /* when it does not move; and none after that */
 #define REMOVE_TRIES 3
 

@@ -5,7 +5,7 @@
 #include <errno.h>
 
 #define INDEX_ENTRIES 16384u /* in a block */
-#define ADAPT_BATCHES 4u     /* after which it is looked at who waits for whom */
+#define ADAPT_PAGES 2048u    /* after which it is looked at who waits for whom */
 
 static gint64 now_us(const Output *output)
 {
@@ -46,16 +46,17 @@ static gboolean write_timed(Output *output, const guint8 *bytes, gsize length, G
  * processor, some of it is the reader's own work, which is no time to spare. Less as soon as the
  * writer hardly waits. Between the two it stays as it is, so that a step has time to show.
  */
-static void adapt(Output *output)
+static void adapt(Output *output, guint pages)
 {
-    if (++output->batches < ADAPT_BATCHES)
+    output->pages += pages;
+    if (output->pages < ADAPT_PAGES)
         return;
     gint64 now = now_us(output), passed_us = now - output->since_us;
     if (output->waited_us > passed_us / 2)
         codec_harder(output->codec);
     else if (output->waited_us < passed_us / 8)
         codec_lighter(output->codec);
-    output->batches = 0;
+    output->pages = 0;
     output->since_us = now;
     output->waited_us = 0;
 }
@@ -128,7 +129,7 @@ gboolean output_block(Output *output, BlockType type, guint32 member, guint64 fi
     if (!write_timed(output, output->buffer, FORMAT_HEADER + header.stored, error))
         return FALSE;
     if (type == BLOCK_PAGES)
-        adapt(output);
+        adapt(output, count);
     return TRUE;
 }
 

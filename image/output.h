@@ -24,7 +24,7 @@ typedef struct {
     GArray *entries; /* of BlockEntry */
     guint8 *buffer;  /* header and payload of a block */
     gsize room;
-    guint batches;    /* of pages, since it was last looked at who waits for whom, */
+    guint pages;      /* since it was last looked at who waits for whom, */
     gint64 since_us;  /* when that was, */
     gint64 waited_us; /* and the time that writing took since then */
 } Output;

@@ -18,6 +18,12 @@
 #define BYTES_AT_ONCE (32 * 1024) /* that are not pages, into a piece */
 #define WINDOW (256 * 1024)       /* bytes summed, then parsed, while they are in the cache */
 #define BATCH_PAGES 512u
+/*
+ * The same of an image that is followed. Members' streams come in turns there, and name pages of
+ * batches that came some time ago: of these the reader unpacks less.
+ */
+#define BATCH_PAGES_FOLLOWED 128u
+#define PIECE_FOLLOWED (2u << 20) /* bytes of a stream that a piece stands for, likewise */
 
 typedef struct {
     guint number;
@@ -32,10 +38,11 @@ typedef struct {
 struct ImageWriter {
     Output output;
     Pages *pages;
-    GPtrArray *members;  /* of Member */
-    GByteArray *batch;   /* the newest distinct pages */
-    GByteArray *stored;  /* of the piece that goes out */
-    guint64 taken;       /* bytes; atomic, since others look */
+    GPtrArray *members; /* of Member */
+    GByteArray *batch;  /* the newest distinct pages */
+    GByteArray *stored; /* of the piece that goes out */
+    guint64 taken;      /* bytes; atomic, since others look */
+    guint batch_pages;
     guint64 piece_bytes; /* of a stream, that a piece stands for before it goes out */
     gboolean followed;
     gboolean failed;
@@ -83,7 +90,7 @@ static gboolean write_group(ImageWriter *writer, const ImageSpec *spec, GError *
 static gboolean begin(ImageWriter *writer, const OutputTo *to, const ImageSpec *spec,
                       GError **error)
 {
-    ImageFront front = {.version = IMAGE_VERSION, .batch_pages = BATCH_PAGES};
+    ImageFront front = {.version = IMAGE_VERSION, .batch_pages = writer->batch_pages};
 
     if (!payload_name_check("group", spec->group_name, error) ||
         !payload_text_check("the group's text", spec->text != NULL ? spec->text : "", error) ||
@@ -103,7 +110,8 @@ static ImageWriter *writer_new(int fd, const OutputTo *to, const ImageSpec *spec
 
     writer->fd = fd;
     writer->followed = spec->followed;
-    writer->piece_bytes = spec->followed ? BATCH_PAGES * FORMAT_PAGE : FORMAT_PIECE_MAX / 2;
+    writer->batch_pages = spec->followed ? BATCH_PAGES_FOLLOWED : BATCH_PAGES;
+    writer->piece_bytes = spec->followed ? PIECE_FOLLOWED : FORMAT_PIECE_MAX / 2;
     writer->members = g_ptr_array_new_with_free_func(member_free);
     writer->stored = g_byte_array_new();
     writer->batch = g_byte_array_new();
@@ -211,7 +219,7 @@ static gboolean take_pfns(ImageWriter *writer, Member *member, const ParseEvent 
 static gboolean store_page(ImageWriter *writer, const guint8 *page, GError **error)
 {
     g_byte_array_append(writer->batch, page, FORMAT_PAGE);
-    return writer->batch->len < BATCH_PAGES * FORMAT_PAGE || flush_batch(writer, error);
+    return writer->batch->len < writer->batch_pages * FORMAT_PAGE || flush_batch(writer, error);
 }
 
 static gboolean take_page(ImageWriter *writer, Member *member, const guint8 *page, GError **error)
