@@ -10,6 +10,7 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/pidfd.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -166,15 +167,27 @@ static GSource *watch(int fd, GUnixFDSourceFunc function, Command *command)
 static gboolean start(Command *command, const char *const *argv, int *ret_to, int *ret_from,
                       GError **error)
 {
+    const GSpawnFlags flags =
+        G_SPAWN_SEARCH_PATH | G_SPAWN_DO_NOT_REAP_CHILD | G_SPAWN_CLOEXEC_PIPES;
     g_autoptr(GError) inner = NULL;
-    if (g_spawn_async_with_pipes(
-            NULL, (char **)argv, NULL,
-            G_SPAWN_SEARCH_PATH | G_SPAWN_DO_NOT_REAP_CHILD | G_SPAWN_CLOEXEC_PIPES, set_up, NULL,
-            &command->pid, ret_to, ret_from, &command->err, &inner))
-        return TRUE;
-    g_set_error(error, DOMGRP_ERROR, DOMGRP_ERROR_LINK, "%s cannot be run: %s", argv[0],
-                inner->message);
-    return FALSE;
+    int ends[2];
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0) {
+        g_set_error(error, DOMGRP_ERROR, DOMGRP_ERROR_LINK, "%s cannot be run: %s", argv[0],
+                    g_strerror(errno));
+        return FALSE;
+    }
+    gboolean good = g_spawn_async_with_pipes_and_fds(NULL, argv, NULL, flags, set_up, NULL, ends[1],
+                                                     -1, -1, NULL, NULL, 0, &command->pid, NULL,
+                                                     ret_from, &command->err, &inner);
+    close(ends[1]);
+    if (!good) {
+        g_set_error(error, DOMGRP_ERROR, DOMGRP_ERROR_LINK, "%s cannot be run: %s", argv[0],
+                    inner->message);
+        close(ends[0]);
+        return FALSE;
+    }
+    *ret_to = ends[0];
+    return TRUE;
 }
 
 Command *command_new(const char *const *argv, CommandEnded ended, gpointer data, int *ret_to,

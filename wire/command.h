@@ -18,7 +18,9 @@ typedef void (*CommandEnded)(gpointer data);
 
 /*
  * Runs @argv, found in PATH, with this process's environment. The caller owns what it gets: the
- * ends of pipes from which the program reads and to which it writes, neither of which waits.
+ * end of a socket from which the program reads, and that of a pipe to which it writes, neither of
+ * which waits. A pipe can be written to again as soon as a page of it is free, a socket when most
+ * of it is: so ever less often.
  * @ended comes once. LINK if it cannot be run.
  */
 Command *command_new(const char *const *argv, CommandEnded ended, gpointer data, int *ret_to,

@@ -4,12 +4,15 @@
 #include "command.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <glib-unix.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #define READ_SIZE 65536u
+#define AT_ONCE 4u /* reads, and frames of data, before others have their turn */
+#define FEED_SIZE (AT_ONCE * READ_SIZE) /* of its pipe; more would wait there when members stop */
 
 typedef enum {
     LINK_OPEN,
@@ -405,10 +408,10 @@ static void end_of_output(Link *link)
         fall_by_peer(link, "the other side has ended the connection");
 }
 
-/* Frames as long as they go at once, of data one. */
+/* Frames as long as they go at once, of data a few. */
 static void speak(Link *link)
 {
-    gsize most = link->sent + WIRE_DATA_MAX;
+    guint64 most = link->sent + AT_ONCE * WIRE_DATA_MAX;
     while (link->out.fd >= 0 && link->sent < most && next_frame(link)) {
         ssize_t n = write(link->out.fd, link->outgoing->data + link->gone,
                           link->outgoing->len - link->gone);
@@ -507,8 +510,8 @@ static gboolean dispatch(GSource *source, GSourceFunc callback, gpointer data)
     link->busy = TRUE;
     if (is_sending(link)) /* goes before what is heard can end the link */
         speak(link);
-    if (!link->freed)
-        hear(link);
+    for (guint i = 0; i < AT_ONCE && !link->freed && hear(link); i++)
+        ;
     if (!link->freed && link->state < LINK_BROKEN)
         keep_time(link);
     if (!link->freed && link->state < LINK_BROKEN)
@@ -632,6 +635,7 @@ gboolean link_send(Link *link, const WireFrame *message, GError **error)
 void link_send_data(Link *link, int fd)
 {
     g_unix_set_fd_nonblocking(fd, TRUE, NULL);
+    fcntl(fd, F_SETPIPE_SZ, FEED_SIZE);
     link->feed.fd = fd;
     if (link->state != LINK_OPEN)
         port_close(link, &link->feed);
