@@ -192,17 +192,27 @@ static gboolean accept_later(Connections *all, gboolean full)
     return G_SOURCE_REMOVE;
 }
 
-/* The one of another host that has done nothing for the longest time. */
+/* For how long it may do nothing while another one needs its place. */
+static gint64 may_idle_us(const Connection *connection)
+{
+    gboolean about = connection->later == NULL && !connection->left;
+    return (about ? CONNECTIONS_IDLE_ABOUT : 1) * connection->all->idle_ms * 1000ll;
+}
+
+/* Of those of other hosts that are idle for too long, the one that is so for the longest time. */
 static Connection *find_idle(Connections *all, gint64 *ret_idle_us)
 {
     Connection *found = NULL;
     GHashTableIter iter;
     gpointer value;
+    *ret_idle_us = 0;
     g_hash_table_iter_init(&iter, all->table);
     while (g_hash_table_iter_next(&iter, NULL, &value)) {
         Connection *connection = value;
-        gint64 idle_us = connection->link == NULL ? 0 : link_idle_us(connection->link);
-        if (connection->peer != NULL || (found != NULL && idle_us <= *ret_idle_us))
+        if (connection->peer != NULL || connection->link == NULL)
+            continue;
+        gint64 idle_us = link_idle_us(connection->link);
+        if (idle_us < may_idle_us(connection) || idle_us <= *ret_idle_us)
             continue;
         *ret_idle_us = idle_us;
         found = connection;
@@ -213,11 +223,11 @@ static Connection *find_idle(Connections *all, gint64 *ret_idle_us)
 /* TRUE if there is a place, or one was made free. */
 static gboolean make_room(Connections *all)
 {
-    gint64 idle_us = 0;
+    gint64 idle_us;
     if (all->incoming < all->incoming_max)
         return TRUE;
     Connection *connection = find_idle(all, &idle_us);
-    if (connection == NULL || idle_us < all->idle_ms * 1000ll)
+    if (connection == NULL)
         return FALSE;
     g_autoptr(GError) error = g_error_new(
         DOMGRP_ERROR, DOMGRP_ERROR_LINK,

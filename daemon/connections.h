@@ -7,9 +7,9 @@
  *
  * What others can take is bounded: how many they are, and how long each may be
  * there without having said what it is about. When all places are taken, the one
- * that has done nothing for the longest time makes room; as long as all do
- * something, more wait in the kernel's queue. A link holds one message at most,
- * 16 MiB of definition.
+ * that has done nothing for the longest time, although it was its turn, makes
+ * room; as long as all do something, more wait in the kernel's queue. A link holds
+ * one message at most, 16 MiB of definition.
  *
  * Main thread only.
  */
@@ -23,8 +23,9 @@ G_BEGIN_DECLS
 #define CONNECTIONS_SOCKET "migrate.sock" /* beside the API's */
 #define CONNECTIONS_MAX 16u               /* of other hosts */
 #define CONNECTIONS_TIMEOUT_MS 30000u     /* for the first message of each */
-#define CONNECTIONS_IDLE_MS 10000u        /* in which each may do nothing, however many come */
-#define CONNECTIONS_PEER_MAX 1024u        /* bytes of a peer's name, and of a command */
+#define CONNECTIONS_IDLE_MS 10000u        /* in which each may do nothing, however many come ... */
+#define CONNECTIONS_IDLE_ABOUT 7u  /* ... so many times longer when it is about a migration */
+#define CONNECTIONS_PEER_MAX 1024u /* bytes of a peer's name, and of a command */
 
 typedef struct {
     const char *path;  /* of the socket for other hosts; its folder is made if missing */

@@ -43,7 +43,8 @@ gboolean cache_add(Cache *cache, guint block)
     guint64 batch = entry->first / cache->batch_pages;
 
     if (entry->first % cache->batch_pages != 0 || entry->first > FORMAT_PAGES_MAX ||
-        entry->count < 1 || entry->count > cache->batch_pages || batch > FORMAT_BLOCKS_MAX)
+        entry->count < 1 || entry->count > cache->batch_pages || batch > FORMAT_BLOCKS_MAX ||
+        !input_allows_blocks(cache->input, batch + 1, NULL))
         return FALSE;
     if (batch >= cache->batches->len)
         g_array_set_size(cache->batches, (guint)batch + 1);

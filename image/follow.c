@@ -27,7 +27,7 @@ struct Follower {
     gpointer data;
     GCancellable *cancellable;
     GPtrArray *members; /* of Member */
-    guint64 given;      /* bytes of all streams */
+    guint64 given;      /* bytes of all streams, and of pieces each time that they had to wait */
 };
 
 static void member_free(gpointer data)
@@ -38,13 +38,19 @@ static void member_free(gpointer data)
     g_free(member);
 }
 
+/* Of what is limited. */
+static gboolean count(Follower *follower, gsize bytes, GError **error)
+{
+    follower->given += bytes;
+    return input_allows(&follower->reader->input, follower->given, error);
+}
+
 static gboolean give(gpointer data, const void *bytes, gsize length, GError **error)
 {
     Member *member = data;
     Follower *follower = member->follower;
 
-    follower->given += length;
-    if (!input_allows(&follower->reader->input, follower->given, error))
+    if (!count(follower, length, error))
         return FALSE;
     return follower->follow->bytes == NULL ||
            follower->follow->bytes(follower->data, member->number, bytes, length, error);
@@ -120,8 +126,8 @@ static gboolean advance(Member *member, GError **error)
         if (!input_read(&follower->reader->input, block, &follower->reader->piece, error))
             return FALSE;
         member->waits = piece_missing(follower, block);
-        if (member->waits != NO_BATCH)
-            return TRUE;
+        if (member->waits != NO_BATCH) /* it will be read again */
+            return count(follower, follower->reader->piece.length, error);
         if (!stream_put(member->stream, block, error))
             return FALSE;
     }

@@ -132,6 +132,11 @@ gboolean input_allows(const Input *input, guint64 bytes, GError **error)
     return FALSE;
 }
 
+gboolean input_allows_blocks(const Input *input, guint64 blocks, GError **error)
+{
+    return input_allows(input, blocks * LIMITED_BLOCK, error);
+}
+
 static gboolean spool_write(Input *input, const guint8 *bytes, gsize length, GError **error)
 {
     guint64 before = input->size;
@@ -391,7 +396,8 @@ static gboolean entries_equal(const BlockEntry *a, const BlockEntry *b)
            a->type == b->type && a->flags == b->flags;
 }
 
-static gboolean read_index(Input *input, GError **error)
+/* It has at most @most entries. */
+static gboolean read_index(Input *input, guint64 most, GError **error)
 {
     g_auto(Buffer) payload = {0};
     Block end, index;
@@ -400,6 +406,8 @@ static gboolean read_index(Input *input, GError **error)
 
     if (!find_end(input, &end, error))
         return FALSE;
+    if (input->end.entries > most)
+        return block_damage(&end, "does not fit the image before it", error);
     seq = (guint32)input->end.entries;
     for (at = input->end.index; at != end.entry.offset; at = block_end(&index.entry), seq++) {
         if (!peek(input, at, &index) || index.entry.type != BLOCK_INDEX || index.seq != seq) {
@@ -462,7 +470,7 @@ static gboolean find_blocks(Input *input, gboolean damaged, GError **error)
 {
     g_autoptr(GError) why = NULL;
 
-    input->complete = read_index(input, &why);
+    input->complete = read_index(input, FORMAT_BLOCKS_MAX, &why);
     if (input->complete)
         return TRUE;
     if (damaged && g_error_matches(why, DOMGRP_ERROR, DOMGRP_ERROR_IMAGE))
@@ -528,7 +536,7 @@ static gboolean finish_index(Input *input, GError **error)
     g_autoptr(GArray) named = g_array_new(FALSE, FALSE, sizeof(Block));
 
     input->blocks = named;
-    input->complete = read_index(input, error);
+    input->complete = read_index(input, came->len, error);
     input->blocks = came;
     if (!input->complete || same_blocks(came, named))
         return input->complete;
@@ -560,7 +568,7 @@ static gboolean take_block(Input *input, const BlockHeader *header, guint64 offs
     }
     if (input->ending || header->seq != input->blocks->len || header->seq >= FORMAT_BLOCKS_MAX)
         return block_damage(&block, "does not belong there", error);
-    if (!input_allows(input, (input->blocks->len + 1ull) * LIMITED_BLOCK, error))
+    if (!input_allows_blocks(input, input->blocks->len + 1ull, error))
         return FALSE;
     g_array_append_val(input->blocks, block);
     return TRUE;

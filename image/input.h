@@ -54,6 +54,8 @@ void input_clear(Input *input);
 gboolean input_follow(Input *input, int fd, const char *spool, guint64 limit, GError **error);
 /* Where there is a limit and @bytes are more: FALSE with IMAGE. */
 gboolean input_allows(const Input *input, guint64 bytes, GError **error);
+/* The same of so many blocks of it. */
+gboolean input_allows_blocks(const Input *input, guint64 blocks, GError **error);
 gboolean input_next(Input *input, int fd, gboolean *ret_more, GError **error);
 /* The payload of @block, unpacked. */
 gboolean input_read(Input *input, Block *block, Buffer *payload, GError **error);

@@ -54,6 +54,8 @@ struct Link {
     const guint8 *at; /* what is left of it */
     gsize left;
     guint64 received;
+    guint heard;   /* messages that came */
+    gboolean owed; /* a destination has said the last of them, or none has come */
     Port sink;
     gboolean deaf;         /* whoever took data has gone */
     const guint8 *pending; /* data for the sink */
@@ -242,6 +244,13 @@ static void take_greeting(Link *link)
 
 static void take_message(Link *link, const WireFrame *frame)
 {
+    if (++link->heard > LINK_MESSAGES_MAX) {
+        fall_now(link,
+                 g_error_new(DOMGRP_ERROR, DOMGRP_ERROR_PEER,
+                             "the other side has said more than %u messages", LINK_MESSAGES_MAX));
+        return;
+    }
+    link->owed = FALSE;
     if (frame->said.message == MIGRATION_MESSAGE_END) {
         port_close(link, &link->sink);
         link->deaf = FALSE;
@@ -446,12 +455,11 @@ static gboolean is_silent(Link *link)
     return link->state == LINK_OPEN && may_speak(link) && !is_sending(link);
 }
 
-/* When it is lost if nothing comes. The source may have to wait until all members run there. */
+/* When it is lost if nothing comes. Who waits for the other host's work may do nothing. */
 static gint64 overdue_at(const Link *link)
 {
     gint64 silent = link->heard_us + link->silence_us;
-    return link->side == MIGRATION_SOURCE_SIDE ? silent
-                                               : MIN(silent, link->moved_us + link->idle_us);
+    return link->owed ? MIN(silent, link->moved_us + link->idle_us) : silent;
 }
 
 static void keep_time(Link *link)
@@ -510,7 +518,7 @@ static gboolean dispatch(GSource *source, GSourceFunc callback, gpointer data)
     link->busy = TRUE;
     if (is_sending(link)) /* goes before what is heard can end the link */
         speak(link);
-    for (guint i = 0; i < AT_ONCE && !link->freed && hear(link); i++)
+    for (guint i = 0; i < AT_ONCE && !link->freed && hear(link) && link->sink.fd >= 0; i++)
         ;
     if (!link->freed && link->state < LINK_BROKEN)
         keep_time(link);
@@ -540,6 +548,7 @@ Link *link_new(MigrationSide side, int in, int out, const LinkTimes *times,
     guint idle_ms = times != NULL && times->idle_ms != 0 ? times->idle_ms : LINK_IDLE_MS;
 
     link->side = side;
+    link->owed = side == MIGRATION_DESTINATION_SIDE;
     link->events = events;
     link->data = data;
     link->alive_us = (gint64)alive_ms * 1000;
@@ -624,6 +633,10 @@ gboolean link_send(Link *link, const WireFrame *message, GError **error)
                                    "the other side does not read what it is told"));
         return TRUE;
     }
+    /* In a clash both sides wait for an operator's word. */
+    link->owed = link->side == MIGRATION_DESTINATION_SIDE &&
+                 message->said.message != MIGRATION_MESSAGE_CLASH;
+    link->moved_us = g_get_monotonic_time();
     Message *queued = g_new0(Message, 1);
     queued->is_end = message->said.message == MIGRATION_MESSAGE_END;
     queued->bytes = g_steal_pointer(&bytes);
@@ -659,7 +672,7 @@ void link_take_data(Link *link, int fd)
 
 gint64 link_idle_us(const Link *link)
 {
-    return is_listening(link) ? g_get_monotonic_time() - link->moved_us : 0;
+    return link->owed && is_listening(link) ? g_get_monotonic_time() - link->moved_us : 0;
 }
 
 void link_bytes(const Link *link, guint64 *ret_sent, guint64 *ret_received)

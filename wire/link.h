@@ -21,10 +21,11 @@ G_BEGIN_DECLS
 
 #define LINK_ALIVE_MS 5000u    /* after which a side that has said nothing says that it lives */
 #define LINK_SILENCE_MS 30000u /* after which a link is lost; at least three times that */
-#define LINK_IDLE_MS 180000u   /* after which a source that only says that it lives is lost */
+#define LINK_IDLE_MS 180000u   /* after which a source that does not do what is its turn is lost */
 #define LINK_WORDS_MS 2000u    /* for a command to end when the connection has */
 #define LINK_BURST_MS 100u     /* of data under a limit that came late, and may be made up for */
 #define LINK_QUEUE_MAX 64u     /* messages that the peer has not taken */
+#define LINK_MESSAGES_MAX 256u /* of the peer; in a migration it has few to say */
 
 typedef struct Link Link;
 
@@ -91,8 +92,8 @@ void link_limit_data(Link *link, guint64 rate);
 void link_take_data(Link *link, int fd);
 
 /*
- * Microseconds in which the peer has done no more than to say that it lives; 0 while nothing is
- * read, since who takes its data is slower.
+ * Microseconds in which the peer has done no more than to say that it lives, although it is its
+ * turn; 0 while it is not.
  */
 gint64 link_idle_us(const Link *link);
 

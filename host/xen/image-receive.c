@@ -29,6 +29,7 @@
  */
 #define TIMES_MAX 12u
 #define OTHER_MAX (32ull << 20) /* bytes */
+#define KNOWN_S 120             /* for what the members are, which comes before their memory */
 G_STATIC_ASSERT(TIMES_MAX >= ALIGN_ROUNDS + 2);
 
 /* Where a member's stream goes. */
@@ -361,15 +362,23 @@ typedef struct {
     gpointer data;
 } Receiving;
 
-/* Waits until it is known what the members are. */
+/* Waits until it is known what the members are. Until then they take no memory, and come to
+ * nothing.
+ */
 static gboolean receive_wait(Inflow *inflow, GError **error)
 {
+    gint64 until_us = g_get_monotonic_time() + KNOWN_S * G_USEC_PER_SEC;
+    gboolean late = FALSE;
+
     g_mutex_lock(&inflow->lock);
-    while (!inflow->ready && !inflow->over)
-        g_cond_wait(&inflow->changed, &inflow->lock);
+    while (!inflow->ready && !inflow->over && !late)
+        late = !g_cond_wait_until(&inflow->changed, &inflow->lock, until_us);
     gboolean ready = inflow->ready;
-    if (!ready)
+    if (!ready && inflow->over)
         g_propagate_error(error, g_error_copy(inflow->error));
+    else if (!ready)
+        g_set_error(error, DOMGRP_ERROR, DOMGRP_ERROR_LINK,
+                    "the other host has not said within %d s what the members are", KNOWN_S);
     g_mutex_unlock(&inflow->lock);
     return ready;
 }

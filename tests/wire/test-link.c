@@ -471,28 +471,43 @@ static void test_silence(void)
     }
 }
 
-/* A source that says nothing but that it lives is lost; a destination may have to be waited for. */
+/* The peer of @end lives and does nothing, for longer than one may whose turn it is. */
+static void idle(End *end, int peer)
+{
+    const WireFrame alive = {.kind = WIRE_ALIVE};
+    gint64 until = g_get_monotonic_time() + 100000;
+    while (!end->ended && g_get_monotonic_time() < until) {
+        peer_says(peer, alive);
+        settle();
+    }
+}
+
+/* A source whose turn it is, and that only says that it lives, is lost; who waits for work of the
+ * other host's is not. */
 static void test_idle(void)
 {
     const LinkTimes times = {.silence_ms = 600000, .idle_ms = 30};
-    const WireFrame alive = {.kind = WIRE_ALIVE};
     int peer;
     g_autoptr(End) end = end_with_peer(MIGRATION_DESTINATION_SIDE, &times, &peer);
     peer_says(peer, talk_greeting(WIRE_VERSION, WIRE_VERSION));
-    while (!end->ended) {
-        peer_says(peer, alive);
-        settle();
-    }
+    idle(end, peer);
     check_ended(end, DOMGRP_ERROR_LINK, "has done nothing for 0.03 seconds");
     close(peer);
 
-    g_autoptr(End) source = end_with_peer(MIGRATION_SOURCE_SIDE, &times, &peer);
-    gint64 until = g_get_monotonic_time() + 100000;
+    g_autoptr(End) asked = end_with_peer(MIGRATION_DESTINATION_SIDE, &times, &peer);
     peer_says(peer, talk_greeting(WIRE_VERSION, WIRE_VERSION));
-    while (g_get_monotonic_time() < until) {
-        peer_says(peer, alive);
-        settle();
-    }
+    peer_says(peer, talk_message(MIGRATION_MESSAGE_COMMIT));
+    idle(asked, peer);
+    g_assert_false(asked->ended);
+    g_assert_cmpint(link_idle_us(asked->link), ==, 0);
+    say(asked, MIGRATION_MESSAGE_DONE);
+    idle(asked, peer);
+    check_ended(asked, DOMGRP_ERROR_LINK, "has done nothing for 0.03 seconds");
+    close(peer);
+
+    g_autoptr(End) source = end_with_peer(MIGRATION_SOURCE_SIDE, &times, &peer);
+    peer_says(peer, talk_greeting(WIRE_VERSION, WIRE_VERSION));
+    idle(source, peer);
     g_assert_false(source->ended);
     close(peer);
 }
@@ -621,7 +636,7 @@ static void answer_done(End *end)
     say(end, MIGRATION_MESSAGE_DONE);
 }
 
-/* Asks and asks, and never reads what it is told. */
+/* Asks and asks: a migration has few messages. */
 static void test_flood(void)
 {
     int peer;
@@ -637,6 +652,20 @@ static void test_flood(void)
         if (n > 0)
             at = (at + (gsize)n) % question->len;
         g_main_context_iteration(NULL, FALSE);
+    }
+    check_ended(end, DOMGRP_ERROR_PEER, "has said more than 256 messages");
+    close(peer);
+}
+
+/* Never reads what it is told. */
+static void test_unread(void)
+{
+    int peer;
+    g_autoptr(End) end = end_with_peer(MIGRATION_DESTINATION_SIDE, &patient, &peer);
+    peer_says(peer, talk_greeting(WIRE_VERSION, WIRE_VERSION));
+    while (!end->ended) {
+        say(end, MIGRATION_MESSAGE_DONE);
+        settle();
     }
     check_ended(end, DOMGRP_ERROR_LINK, "does not read what it is told");
     close(peer);
@@ -951,6 +980,7 @@ int main(int argc, char **argv)
     g_test_add_func("/link/unasked-data", test_unasked_data);
     g_test_add_func("/link/data-after-end", test_data_after_end);
     g_test_add_func("/link/flood", test_flood);
+    g_test_add_func("/link/unread", test_unread);
     g_test_add_func("/link/half-closed", test_half_closed);
     g_test_add_func("/link/does-not-listen", test_does_not_listen);
     g_test_add_func("/link/cut", test_cut);
