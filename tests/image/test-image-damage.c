@@ -6,6 +6,7 @@
 #include "streams.h"
 
 #include "format.h"
+#include "piece.h"
 #include "writer.h"
 
 #include <errno.h>
@@ -478,6 +479,100 @@ static void test_blocks_limit(void)
     sample_clear(&sample);
 }
 
+/* What an image with one page a batch begins with, up to the first member. */
+static void forge_front(Forge *forge, const Sample *sample)
+{
+    g_autoptr(GArray) at = find_blocks(sample);
+    guint8 bytes[FORMAT_BLOCKS] = {0};
+    ImageFront front;
+
+    g_assert_cmpint(format_front(sample->bytes, &front), ==, FRONT_GOOD);
+    front.batch_pages = 1;
+    format_put_front(&front, bytes);
+    g_byte_array_append(forge->image, bytes, sizeof bytes);
+    forge->seed = forge->end.sum = format_seed(front.uuid);
+    for (guint i = 0; i < 2; i++) { /* the group, and a member */
+        gsize offset = g_array_index(at, gsize, i);
+        BlockHeader header;
+        g_assert_true(format_header(sample->bytes + offset, forge->seed, &header));
+        g_assert_cmpuint(header.type, ==, i == 0 ? BLOCK_GROUP : BLOCK_MEMBER);
+        forge_block(forge, &header, sample->bytes + offset + FORMAT_HEADER);
+    }
+}
+
+/* A piece of a stream with @n pages, and 60,000 bytes. */
+static void forge_piece(Forge *forge, guint n)
+{
+    g_autoptr(GByteArray) stored = g_byte_array_new();
+    g_autofree guint8 *bytes = g_malloc0(60000);
+    Piece piece;
+
+    piece_init(&piece);
+    for (guint page = 0; page < n; page++)
+        piece_add_page(&piece, PIECE_NEW, page);
+    piece_add_bytes(&piece, bytes, 60000);
+    piece_finish(&piece, stored);
+    BlockHeader header = {.type = BLOCK_PIECE,
+                          .raw = stored->len,
+                          .stored = stored->len,
+                          .count = (guint32)piece.length};
+    forge_block(forge, &header, stored->data);
+    piece_clear(&piece);
+}
+
+/* Asserts that the image of @forge, of which more could come, is refused with @part. */
+static void check_limited(const Forge *forge, guint64 limit, const char *part)
+{
+    const ImageFollow follow = {.limit = limit};
+    int fd = memory_file(forge->image->data, forge->image->len);
+    g_autoptr(GError) error = NULL;
+
+    g_assert_cmpint(lseek(fd, 0, SEEK_SET), ==, 0);
+    g_assert_null(image_reader_follow(fd, NULL, &follow, NULL, NULL, &error));
+    g_assert_error(error, DOMGRP_ERROR, DOMGRP_ERROR_IMAGE);
+    if (strstr(error->message, part) == NULL)
+        g_assert_cmpstr(error->message, ==, part);
+    close(fd);
+}
+
+/* What costs a reader much before it has anything to give: a piece that each batch has it read
+ * again, and a batch so far behind the others that their list is long. */
+static void test_cost_limit(void)
+{
+    const guint8 page[FORMAT_PAGE] = {0};
+    const guint n = 100;
+    Sample sample;
+
+    sample_init(&sample, 12, SEED_SMALL);
+    for (guint64 limit = 0; limit <= 4 << 20; limit += 4 << 20) {
+        Forge forge = {.image = g_byte_array_new(), .entries = g_byte_array_new()};
+        forge_front(&forge, &sample);
+        forge_piece(&forge, n);
+        for (guint i = 0; i + 1 < n; i++) {
+            BlockHeader header = {.type = BLOCK_PAGES,
+                                  .member = FORMAT_NO_MEMBER,
+                                  .raw = FORMAT_PAGE,
+                                  .stored = FORMAT_PAGE,
+                                  .first = i,
+                                  .count = 1};
+            forge_block(&forge, &header, page);
+        }
+        check_limited(&forge, limit, limit == 0 ? "the image ends" : "has more than the 4 MiB");
+        BlockHeader far = {.type = BLOCK_PAGES,
+                           .member = FORMAT_NO_MEMBER,
+                           .raw = FORMAT_PAGE,
+                           .stored = FORMAT_PAGE,
+                           .first = 1 << 20,
+                           .count = 1};
+        forge_block(&forge, &far, page);
+        check_limited(&forge, limit * 4,
+                      limit == 0 ? "the image ends" : "does not fit those before");
+        g_byte_array_unref(forge.image);
+        g_byte_array_unref(forge.entries);
+    }
+    sample_clear(&sample);
+}
+
 static void test_newer(void)
 {
     ImageFront front = {.version = 2, .batch_pages = 5000};
@@ -686,6 +781,7 @@ int main(int argc, char **argv)
     g_test_add_func("/image/damage/one-broken", test_one_broken);
     g_test_add_func("/image/damage/forged", test_forged);
     g_test_add_func("/image/damage/blocks-limit", test_blocks_limit);
+    g_test_add_func("/image/damage/cost-limit", test_cost_limit);
     g_test_add_func("/image/damage/newer", test_newer);
     g_test_add_func("/image/write/every-write", test_every_write);
     g_test_add_func("/image/write/broken-pipe", test_broken_pipe);
