@@ -2,7 +2,7 @@
 /*
  * Images on real Xen, by the host alone, in a dom0 without a domgrpd:
  *     lab-image save [--live] [--fast] [--keep] [--snapshot COMMAND] [--freeze DOMAIN]
- *                    [--lose DOMAIN] [--cancel MS] [--pipe] PATH DOMAIN...
+ *                    [--lose DOMAIN] [--cancel MS [--copied]] [--pipe] PATH DOMAIN...
  *     lab-image restore [--cancel MS] PATH
  *     lab-image receive [--cancel MS] [--members N] PATH
  *     lab-image resume DOMAIN...
@@ -22,7 +22,7 @@
 #define GROUP "c0c0c0c0-0000-4000-8000-000000000009"
 #define IMAGE "c0c0c0c0-0000-4000-8000-00000000000a"
 
-static gboolean live, fast, keep, piped;
+static gboolean live, fast, keep, piped, copied;
 static char *snapshot, *frozen, *lost;
 static int cancel_ms, n_members = 2;
 static gint64 memory_kib = 1 << 20;
@@ -36,6 +36,7 @@ static const GOptionEntry entries[] = {
     {"freeze", 0, 0, G_OPTION_ARG_STRING, &frozen, "Its guest cannot answer", "DOMAIN"},
     {"lose", 0, 0, G_OPTION_ARG_STRING, &lost, "It is destroyed while it is copied", "DOMAIN"},
     {"cancel", 0, 0, G_OPTION_ARG_INT, &cancel_ms, "Break it off after that time", "MS"},
+    {"copied", 0, 0, G_OPTION_ARG_NONE, &copied, "Not before all are copied", NULL},
     {"pipe", 0, 0, G_OPTION_ARG_NONE, &piped, "Save into a pipe", NULL},
     {"members", 0, 0, G_OPTION_ARG_INT, &n_members, "That many are received (2)", "N"},
     {"memory", 0, 0, G_OPTION_ARG_INT64, &memory_kib, "So much they have (1 GiB)", "KIB"},
@@ -116,6 +117,12 @@ static void on_cancel(gpointer data)
     Calls *calls = data;
     if (calls->image != NULL)
         host->ops->image_cancel(host, calls->image);
+}
+
+static void cancel_later(Calls *calls)
+{
+    if (cancel_ms > 0)
+        host->ops->timer_add(host, cancel_ms * 1000, on_cancel, calls);
 }
 
 /* Waits for all; FALSE if any failed. */
@@ -323,6 +330,8 @@ static gboolean save_suspend(Calls *calls)
 {
     if (live && !save_copy(calls))
         return FALSE;
+    if (copied)
+        cancel_later(calls);
     calls->open = domains->len;
     calls->first_us = 0;
     for (guint i = 0; i < domains->len; i++)
@@ -361,8 +370,8 @@ static gboolean save(const char *path, char **names)
     Other other = {0};
     gboolean good = lookup(names, &calls.error) && save_create(&calls, path, &other);
     freeze(TRUE);
-    if (cancel_ms > 0)
-        host->ops->timer_add(host, cancel_ms * 1000, on_cancel, &calls);
+    if (!copied)
+        cancel_later(&calls);
     good = good && save_suspend(&calls);
     gint64 still_us = calls.first_us;
     good = good && save_memory(&calls);
@@ -387,8 +396,7 @@ static void begin_restore(Calls *calls, const HostImageInfo *info)
 {
     static HostRecord record = {.uuid = GROUP, .id = DOMGRP_ID_NULL, .name = "lab"};
     printf("used=%d\n", info->used);
-    if (cancel_ms > 0)
-        host->ops->timer_add(host, cancel_ms * 1000, on_cancel, calls);
+    cancel_later(calls);
     for (guint i = 0; i < info->disks->len; i++)
         printf("disk=%s\n", (char *)info->disks->pdata[i]);
     for (guint i = 0; i < info->members->len; i++) {
