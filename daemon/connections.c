@@ -43,7 +43,6 @@ typedef struct {
 } Connection;
 
 static void accept_begin(Connections *all);
-static void accept_freed(Connections *all);
 
 static void source_clear(GSource **source)
 {
@@ -93,7 +92,8 @@ static void connection_end(Connection *connection, const GError *error)
     if (connection->peer == NULL)
         all->incoming--;
     g_hash_table_remove(all->table, GUINT_TO_POINTER(connection->number));
-    accept_freed(all);
+    if (all->full)
+        accept_begin(all);
 }
 
 static gboolean on_failed(gpointer data)
@@ -178,9 +178,7 @@ static void connection_accept(Connections *all, int fd)
 
 static gboolean on_accept_retry(gpointer data)
 {
-    Connections *all = data;
-    source_clear(&all->accept);
-    accept_begin(all);
+    accept_begin(data);
     return G_SOURCE_REMOVE;
 }
 
@@ -254,17 +252,10 @@ static gboolean on_accept(gint listening, GIOCondition condition, gpointer data)
 
 static void accept_begin(Connections *all)
 {
+    source_clear(&all->accept);
     all->full = FALSE;
     all->accept = source_begin(g_unix_fd_source_new(g_socket_get_fd(all->socket), G_IO_IN),
                                G_SOURCE_FUNC(on_accept), all);
-}
-
-static void accept_freed(Connections *all)
-{
-    if (!all->full)
-        return;
-    source_clear(&all->accept);
-    accept_begin(all);
 }
 
 /* -- connections of ours -- */

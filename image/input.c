@@ -336,7 +336,8 @@ static guint64 block_end(const BlockEntry *entry)
 
 /* -- the index -- */
 
-static gboolean find_end(Input *input, Block *ret_block, GError **error)
+/* It names at most @most blocks. */
+static gboolean find_end(Input *input, guint64 most, Block *ret_block, GError **error)
 {
     g_auto(Buffer) payload = {0};
 
@@ -349,7 +350,7 @@ static gboolean find_end(Input *input, Block *ret_block, GError **error)
         return FALSE;
     if (payload.length == FORMAT_END) {
         format_end(payload.bytes, &input->end);
-        if (input->end.entries <= FORMAT_BLOCKS_MAX && input->end.members <= IMAGE_MAX_MEMBERS)
+        if (input->end.entries <= most && input->end.members <= IMAGE_MAX_MEMBERS)
             return TRUE;
     }
     return block_damage(ret_block, "has an end that cannot be", error);
@@ -396,7 +397,7 @@ static gboolean entries_equal(const BlockEntry *a, const BlockEntry *b)
            a->type == b->type && a->flags == b->flags;
 }
 
-/* It has at most @most entries. */
+/* The same of the index. */
 static gboolean read_index(Input *input, guint64 most, GError **error)
 {
     g_auto(Buffer) payload = {0};
@@ -404,10 +405,8 @@ static gboolean read_index(Input *input, guint64 most, GError **error)
     guint64 at;
     guint32 seq;
 
-    if (!find_end(input, &end, error))
+    if (!find_end(input, most, &end, error))
         return FALSE;
-    if (input->end.entries > most)
-        return block_damage(&end, "does not fit the image before it", error);
     seq = (guint32)input->end.entries;
     for (at = input->end.index; at != end.entry.offset; at = block_end(&index.entry), seq++) {
         if (!peek(input, at, &index) || index.entry.type != BLOCK_INDEX || index.seq != seq) {

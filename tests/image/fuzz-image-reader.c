@@ -152,7 +152,7 @@ static gboolean read_image(int fd, gboolean damaged)
 /* Whoever reads an image as it comes in thinks of it what a reader of the file thinks. */
 static void follow_image(int fd, gboolean good)
 {
-    static const ImageFollow follow = {.limit = 0};
+    static const ImageFollow follow = {0};
     g_autoptr(GError) error = NULL;
 
     g_assert_cmpint(lseek(fd, 0, SEEK_SET), ==, 0);

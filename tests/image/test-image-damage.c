@@ -410,7 +410,7 @@ static GByteArray *forge_image(const Sample *sample, Forgery forgery)
 
 static void check_forged_coming(int fd, int code)
 {
-    static const ImageFollow follow = {.limit = 0};
+    static const ImageFollow follow = {0};
     g_autoptr(GError) error = NULL;
 
     g_assert_cmpint(lseek(fd, 0, SEEK_SET), ==, 0);
@@ -520,6 +520,20 @@ static void forge_piece(Forge *forge, guint n)
     piece_clear(&piece);
 }
 
+/* A batch of one page, which is zero. */
+static void forge_page(Forge *forge, guint64 number)
+{
+    const guint8 page[FORMAT_PAGE] = {0};
+    BlockHeader header = {.type = BLOCK_PAGES,
+                          .member = FORMAT_NO_MEMBER,
+                          .raw = FORMAT_PAGE,
+                          .stored = FORMAT_PAGE,
+                          .first = number,
+                          .count = 1};
+
+    forge_block(forge, &header, page);
+}
+
 /* Asserts that the image of @forge, of which more could come, is refused with @part. */
 static void check_limited(const Forge *forge, guint64 limit, const char *part)
 {
@@ -539,7 +553,6 @@ static void check_limited(const Forge *forge, guint64 limit, const char *part)
  * again, and a batch so far behind the others that their list is long. */
 static void test_cost_limit(void)
 {
-    const guint8 page[FORMAT_PAGE] = {0};
     const guint n = 100;
     Sample sample;
 
@@ -548,23 +561,10 @@ static void test_cost_limit(void)
         Forge forge = {.image = g_byte_array_new(), .entries = g_byte_array_new()};
         forge_front(&forge, &sample);
         forge_piece(&forge, n);
-        for (guint i = 0; i + 1 < n; i++) {
-            BlockHeader header = {.type = BLOCK_PAGES,
-                                  .member = FORMAT_NO_MEMBER,
-                                  .raw = FORMAT_PAGE,
-                                  .stored = FORMAT_PAGE,
-                                  .first = i,
-                                  .count = 1};
-            forge_block(&forge, &header, page);
-        }
+        for (guint i = 0; i + 1 < n; i++)
+            forge_page(&forge, i);
         check_limited(&forge, limit, limit == 0 ? "the image ends" : "has more than the 4 MiB");
-        BlockHeader far = {.type = BLOCK_PAGES,
-                           .member = FORMAT_NO_MEMBER,
-                           .raw = FORMAT_PAGE,
-                           .stored = FORMAT_PAGE,
-                           .first = 1 << 20,
-                           .count = 1};
-        forge_block(&forge, &far, page);
+        forge_page(&forge, 1 << 20);
         check_limited(&forge, limit * 4,
                       limit == 0 ? "the image ends" : "does not fit those before");
         g_byte_array_unref(forge.image);
