@@ -30,7 +30,9 @@ lab:
 	@hypervisor/build build/xen/out
 	@lab/lab shell
 
+# tests/run looks for everything else, but is in Python itself.
 test test-all check fuzz:
+	@command -v python3 > /dev/null || packaging/install-deps build
 	@tests/run $@
 
 lint:
