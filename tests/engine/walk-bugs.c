@@ -384,7 +384,8 @@ void bugs_add_tests(const char *harmless_path, gboolean each)
 
 void bugs_print(void)
 {
-    g_print("# bugs found: %u of %u, runs: %u\n", found, sought, runs);
+    if (sought > 0)
+        g_print("# bugs found: %u of %u, runs: %u\n", found, sought, runs);
     g_free(finding);
     g_ptr_array_unref(harmless);
 }

@@ -1022,7 +1022,8 @@ int main(int argc, char **argv)
     g_test_add_func("/image/follow/fronts", test_follow_fronts);
     g_test_add_func("/image/follow/stopped", test_follow_stopped);
     g_test_add_func("/image/follow/limit", test_follow_limit);
-    g_test_add_func("/image/adaptive", test_adaptive);
+    if (g_test_slow())
+        g_test_add_func("/slow/adaptive", test_adaptive);
     g_test_add_func("/image/file/side-by-side", test_side_by_side);
     g_test_add_func("/image/file/mark", test_mark);
     g_test_add_func("/image/file/mark-refused", test_mark_refused);

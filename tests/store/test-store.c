@@ -1179,10 +1179,11 @@ int main(int argc, char **argv)
         {"/store/go-back", test_go_back},
         {"/store/upgrade-no-backup", test_upgrade_no_backup},
         {"/store/upgrade-unwritable-folder", test_upgrade_unwritable_folder},
-        {"/store/upgrade-faults", test_upgrade_faults},
     };
     g_test_init(&argc, &argv, NULL);
     for (guint i = 0; i < G_N_ELEMENTS(tests); i++)
         g_test_add(tests[i].name, Fixture, NULL, set_up, tests[i].run, tear_down);
+    if (g_test_slow())
+        g_test_add("/slow/upgrade-faults", Fixture, NULL, set_up, test_upgrade_faults, tear_down);
     return g_test_run();
 }
